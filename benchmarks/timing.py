@@ -1,0 +1,154 @@
+"""What every benchmark shares: fair timing in rounds, tables, JSON and the command line.
+
+It knows no library and no workload. Next file: overhead.py.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from itertools import repeat
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import benchmarks
+
+PACKAGES = ("numpy", "autograd", "mygrad", "torch", "jax")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line: how long to measure, what, and where to write it."""
+
+    rounds: int
+    seconds: float
+    quick: bool
+    libraries: tuple[str, ...]
+    json: Path | None
+
+
+def options(description: str, libraries: Iterable[str], rounds: int) -> Options:
+    """Parse the command line that all benchmarks share; `rounds` is the default."""
+    if benchmarks.NUMPY_CAME_FIRST:
+        sys.exit(
+            "NumPy was imported before its thread count was set: run as python -m benchmarks.<name>"
+        )
+    known = tuple(libraries)
+    parser = argparse.ArgumentParser(description=description)
+    flag = parser.add_argument
+    flag("--rounds", type=int, help=f"rounds over all libraries (default {rounds}, quick 3)")
+    flag("--quick", action="store_true", help="a smoke run: few sizes, little time")
+    flag("--libraries", nargs="+", choices=known, default=known, metavar="NAME", help="only these")
+    flag("--json", type=Path, metavar="FILE", help="also write the figures here")
+    given = parser.parse_args()
+    if given.rounds is None:
+        given.rounds = 3 if given.quick else rounds
+    if given.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    seconds = 0.001 if given.quick else 0.01
+    return Options(given.rounds, seconds, given.quick, tuple(given.libraries), given.json)
+
+
+def interleaved(
+    programs: Mapping[Any, Callable[[], object]], rounds: int, seconds: float
+) -> dict[Any, list[float]]:
+    """Time each program once per round, so that a slow moment of the machine hits all of them.
+
+    Parameters
+    ----------
+    programs : mapping of name to function
+        What to time; called without arguments.
+    rounds : int
+        How many times to go over all programs.
+    seconds : float
+        How long to repeat one program within a round. The garbage collector stays on.
+
+    Returns
+    -------
+    dict
+        The seconds per call of each program, one number per round.
+    """
+    counts = {name: _repetitions(program, seconds) for name, program in programs.items()}
+    times: dict[Any, list[float]] = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, program in programs.items():
+            times[name].append(_seconds_per_call(program, counts[name]))
+    return times
+
+
+def _repetitions(program: Callable[[], object], seconds: float) -> int:
+    """Warm the program up and return how many calls fill the given time."""
+    count = 1
+    while (spent := _seconds_per_call(program, count) * count) < seconds / 2:
+        count *= 2
+    return max(1, round(count * seconds / spent))
+
+
+def _seconds_per_call(program: Callable[[], object], count: int) -> float:
+    start = perf_counter()
+    for _ in repeat(None, count):
+        program()
+    return (perf_counter() - start) / count
+
+
+def ratio(times: Sequence[float], others: Sequence[float]) -> float:
+    """Return the median over rounds of the ratio of two programs timed side by side."""
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))
+
+
+def available(
+    builders: Mapping[str, Callable[..., Any]], names: Sequence[str]
+) -> dict[str, Callable[..., Any]]:
+    """Call the named builders, which import their library; say which is not installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = builders[name]()
+        except ModuleNotFoundError as error:
+            print(f"{name}: skipped, {error.name} is not installed")
+    return found
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of text under a header, the first column to the left, the others to the right."""
+    table = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for first, *others in table:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *cells]))
+
+
+def threads() -> int:
+    """Return how many threads each library may use."""
+    return int(os.environ["OMP_NUM_THREADS"])
+
+
+def conditions() -> dict[str, str]:
+    """Return what the figures depend on: machine, threads, versions."""
+    facts = {"threads": str(threads()), "python": platform.python_version()}
+    facts["machine"] = platform.machine()
+    for package in PACKAGES:
+        try:
+            facts[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return facts
+
+
+def print_conditions() -> None:
+    """Print what the figures depend on, in one line."""
+    print(", ".join(f"{name} {value}" for name, value in conditions().items()))
+
+
+def write_json(path: Path | None, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the figures with the conditions they were measured under, if a path was asked for."""
+    if path is None:
+        return
+    record = {"benchmark": name, "conditions": conditions(), "rows": list(rows)}
+    path.write_text(json.dumps(record, indent=1) + "\n")

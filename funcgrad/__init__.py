@@ -1,0 +1,30 @@
+"""JAX-style function transforms for plain NumPy code."""
+
+from funcgrad import errors, primitives, testing, tree
+from funcgrad.custom import stop_gradient
+from funcgrad.errors import FuncgradError
+from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from funcgrad.mapping import vmap
+from funcgrad.transforms import grad, jvp, linearize, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FuncgradError",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "primitives",
+    "stop_gradient",
+    "testing",
+    "tree",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

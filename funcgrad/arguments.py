@@ -1,0 +1,370 @@
+"""What the transforms share: choosing arguments, tracing pytrees, checking what comes in and goes out.
+
+A transform is an object: it looks like the function it came from (name, doc, signature), prints as it was
+written and pickles when the function does.
+"""
+
+import functools
+import inspect
+import operator
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from funcgrad import tree
+from funcgrad.core import Tracer
+from funcgrad.errors import (
+    ArgumentError,
+    FuncgradError,
+    NonDifferentiableError,
+    NonScalarOutputError,
+    ShapeError,
+    fail,
+    line_of_traceback,
+)
+
+Key = int | str
+
+
+class Transform:
+    """A function made from a function; `options` are the settings it prints."""
+
+    verb = "transform"
+
+    def __init__(self, fun: Callable[..., Any], **options: Any) -> None:
+        if not callable(fun):
+            raise fail(
+                ArgumentError,
+                f"{self.verb} takes a function, not {describe(fun)}.",
+                f"write {self.verb}(f)(x), where f is the function and x its argument",
+            )
+        functools.update_wrapper(self, fun, updated=())
+        self.fun = fun
+        self.options = options
+
+    def __repr__(self) -> str:
+        options = "".join([f", {name}={value!r}" for name, value in self.options.items()])
+        return f"{self.verb}({name_of(self.fun)}{options})"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+class Derivative(Transform):
+    """A transform with respect to some arguments: chosen by position, by name, or both."""
+
+    def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any, **options: Any) -> None:
+        shown = {} if argnames is None else {"argnames": argnames}
+        if argnums is not None or argnames is None:
+            shown = {"argnums": 0 if argnums is None else argnums, **shown}
+        shown.update({name: value for name, value in options.items() if value is not False})
+        super().__init__(fun, **shown)
+        self.argnums = self._check_argnums(0 if argnums is None and argnames is None else argnums)
+        self.argnames = self._check_argnames(argnames)
+
+    def _check_argnums(self, argnums: Any) -> Any:
+        if argnums is None:
+            return ()
+        try:
+            if isinstance(argnums, (tuple, list)):
+                return tuple([operator.index(i) for i in argnums])
+            return operator.index(argnums)
+        except TypeError:
+            raise fail(
+                ArgumentError,
+                f"argnums of {self!r} must be an int or a tuple of ints, not {describe(argnums)}.",
+                'to choose by name write argnames="w"',
+            ) from None
+
+    def _check_argnames(self, argnames: Any) -> Any:
+        if argnames is None or isinstance(argnames, str):
+            return argnames
+        if isinstance(argnames, (tuple, list)) and all(isinstance(name, str) for name in argnames):
+            return tuple(argnames)
+        raise fail(ArgumentError, f"argnames of {self!r} must be a str or a tuple of them.")
+
+    def choose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Key], bool]:
+        """Return where the chosen arguments stand, and whether there is just one, not in a tuple."""
+        many = not isinstance(self.argnums, int)
+        keys = [self._locate(i, args, kwargs) for i in (self.argnums if many else (self.argnums,))]
+        if self.argnames is None:
+            return keys, not many
+        names = (self.argnames,) if isinstance(self.argnames, str) else self.argnames
+        keys += [self._locate_name(name, args, kwargs) for name in names]
+        if len(set(keys)) != len(keys):
+            raise fail(ArgumentError, f"{self!r} names an argument twice.")
+        return keys, not many is False or (many and not self.argnums and isinstance(self.argnames, str))
+
+    def _locate(self, argnum: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        if 0 <= argnum < len(args):
+            return argnum
+        if -len(args) <= argnum < 0:
+            return argnum + len(args)
+        name = _parameter(self.fun, argnum)
+        if name in kwargs:
+            return name
+        raise fail(
+            ArgumentError,
+            f"argnums={self.argnums!r} of {self!r} needs at least "
+            f"{argnum + 1 if argnum >= 0 else -argnum} positional arguments, but {len(args)} came.",
+            'pass the argument by position, or choose it by name: argnames="w"',
+        )
+
+    def _locate_name(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        if name in kwargs:
+            return name
+        position = _position(self.fun, name)
+        if position is not None and position < len(args):
+            return position
+        raise fail(
+            ArgumentError,
+            f"argnames={self.argnames!r} of {self!r}: no argument {name!r} came.",
+            f"the function's parameters are {', '.join(_parameters(self.fun)) or 'unknown'}",
+        )
+
+
+def _parameters(fun: Any) -> list[str]:
+    try:
+        return list(inspect.signature(fun).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _parameter(fun: Any, i: int) -> str:
+    names = _parameters(fun)
+    return names[i] if 0 <= i < len(names) else ""
+
+
+def _position(fun: Any, name: str) -> int | None:
+    names = _parameters(fun)
+    return names.index(name) if name in names else None
+
+
+def name_of(fun: Any) -> str:
+    """Return how to speak of a function."""
+    if isinstance(fun, Transform):
+        return repr(fun)
+    if isinstance(fun, functools.partial):
+        return f"partial({name_of(fun.func)})"
+    return getattr(fun, "__name__", None) or repr(fun)
+
+
+def describe(x: Any) -> str:
+    """Return what a value is, with shape and dtype if it has them."""
+    if isinstance(x, (np.ndarray, Tracer)):
+        return f"an array of shape {x.shape}, {x.dtype}"
+    if isinstance(x, np.generic):
+        return f"a NumPy scalar, {x.dtype}"
+    shown = repr(x)
+    return f"{type(x).__name__} {shown if len(shown) <= 40 else shown[:37] + '...'}"
+
+
+# --- inputs --------------------------------------------------------------------------------------
+
+
+def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
+    """Return a leaf as the array to trace: Python floats as np.float64; no integers, no objects."""
+    kind = type(x)
+    if kind is float:
+        return np.float64(x)
+    if kind is complex:
+        return np.complex128(x)
+    if isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc":
+        if not isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            return x
+    raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x))
+
+
+def _fix_input(x: Any) -> str:
+    if isinstance(x, (bool, int, np.integer, np.bool_)):
+        return f"pass a float: {float(x)}; choose the arguments to differentiate with argnums="
+    if isinstance(x, (np.matrix, np.ma.MaskedArray)):
+        return "pass a plain array: np.asarray(x)"
+    if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
+        return "convert it: x.astype(float); choose the arguments to differentiate with argnums="
+    return (
+        "leaves must be floating-point or complex arrays; pass anything else in an argument that argnums "
+        'does not choose, or in a dataclass field(metadata={"static": True})'
+    )
+
+
+def parameter_name(fun: Any, key: Key) -> str:
+    """Name an argument as the function does."""
+    return key if isinstance(key, str) else _parameter(fun, key) or f"argument {key}"
+
+
+def label_of(fun: Any, key: Key, argument: Any, leaf: int) -> str:
+    """Name a leaf of an argument as the user would: `params[0]['w']`."""
+    return f"{parameter_name(fun, key)}{tree.paths(argument)[leaf]}"
+
+
+class Inputs:
+    """The chosen arguments of a call, flat, and the way back."""
+
+    def __init__(self, fun: Any, verb: str, keys: list[Key], args: Any, kwargs: Any) -> None:
+        self.keys, self.args, self.kwargs = keys, args, kwargs
+        self.leaves: list[Any] = []
+        self.treedefs: list[Any] = []
+        self.values: list[Any] = []
+        for key in keys:
+            argument = args[key] if type(key) is int else kwargs[key]
+            leaves, treedef = tree.flatten(argument)
+            self.leaves += leaves
+            self.treedefs.append(treedef)
+            for i, x in enumerate(leaves):
+                label = lambda key=key, argument=argument, i=i: label_of(fun, key, argument, i)  # noqa: E731
+                self.values.append(as_input(x, verb, label))
+
+    def call(self, fun: Any, leaves: list[Any]) -> Any:
+        """Call `fun` with `leaves` in the places of the chosen ones."""
+        args, kwargs = list(self.args), dict(self.kwargs)
+        for key, argument in zip(self.keys, self.build(leaves), strict=True):
+            (args if type(key) is int else kwargs)[key] = argument  # type: ignore[index]
+        return call(fun, args, kwargs)
+
+    def build(self, leaves: list[Any]) -> list[Any]:
+        """Return a pytree per chosen argument."""
+        rest = iter(leaves)
+        return [
+            tree.unflatten(treedef, [next(rest) for _ in range(treedef.num_leaves)])
+            for treedef in self.treedefs
+        ]
+
+    def gradients(self, cts: list[Any], single: bool) -> Any:
+        """Return cotangents as pytrees like the chosen arguments."""
+        trees = self.build(finish(self.values, cts, self.leaves))
+        return trees[0] if single else tuple(trees)
+
+
+def finish(values: list[Any], cts: list[Any], leaves: list[Any]) -> list[Any]:
+    """Give each cotangent its leaf's shape, dtype and kind, and memory of its own."""
+    seen: set[int] = set()
+    results = []
+    for value, ct, leaf in zip(values, cts, leaves, strict=True):
+        result = _like_leaf(value, ct, leaf)
+        if isinstance(result, np.ndarray):
+            if id(result) in seen or result.base is not None:
+                result = result.copy()
+            seen.add(id(result))
+        results.append(result)
+    return results
+
+
+def _like_leaf(value: Any, ct: Any, leaf: Any) -> Any:
+    if ct is None:
+        ct = np.zeros(value.shape, value.dtype)
+    elif ct.dtype != value.dtype:
+        ct = (ct.real if value.dtype.kind != "c" else ct).astype(value.dtype)
+    if isinstance(ct, Tracer) or ct.shape:
+        return ct
+    return np.array(ct) if isinstance(leaf, np.ndarray) else ct[()]
+
+
+def call(fun: Any, args: Any, kwargs: Any) -> Any:
+    """Call the user's function; an error that came out of a traced operation names the user's line."""
+    try:
+        return fun(*args, **kwargs)
+    except FuncgradError:
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__, FuncgradError):  # NumPy wraps what __float__ raises
+            raise error.__cause__ from None
+        where = line_of_traceback(error.__traceback__)
+        note = f"  at {where}"
+        if where and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
+
+
+# --- outputs -------------------------------------------------------------------------------------
+
+
+def value_of(tape: Any, x: Any) -> Any:
+    """Return what a tracer of `tape` stands for; anything else as it is."""
+    return x.value if isinstance(x, Tracer) and x._trace is tape else x
+
+
+def values_of(tape: Any, x: Any) -> Any:
+    """Return a pytree without tracers of `tape`."""
+    return tree.map(functools.partial(value_of, tape), x)
+
+
+def split_aux(verb: str, fun: Any, out: Any) -> Any:
+    """Return the two parts of an output with has_aux=True."""
+    if isinstance(out, (tuple, list)) and len(out) == 2:
+        return out
+    raise fail(
+        ArgumentError,
+        f"{verb} with has_aux=True: `{name_of(fun)}` must return a pair (output, aux), "
+        f"but it returned {describe(out)}.",
+        "return loss, extras",
+    )
+
+
+def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
+    """Raise unless `out` is one real number (one complex number if `holomorphic`)."""
+    name = f"`{name_of(fun)}`"
+    if not isinstance(out, (Tracer, np.ndarray, np.generic, float, int, complex)):
+        raise fail(
+            NonScalarOutputError,
+            f"{verb} needs a scalar loss, but {name} returned {describe(out)}.",
+            "return one number; for extra results use has_aux=True and return loss, extras",
+        )
+    shape, dtype = np.shape(out), np.result_type(out)
+    if shape:
+        raise fail(
+            NonScalarOutputError,
+            f"{verb} needs a scalar loss, but {name} returned an array of shape {shape}, {dtype}.",
+            "reduce it, for instance with np.mean(...); for all the derivatives of an array, use jacrev or vjp",
+        )
+    if dtype.kind == "c" and not holomorphic:
+        raise fail(
+            NonScalarOutputError,
+            f"{verb} needs a real loss, but {name} returned a complex number, {dtype}.",
+            "return its real part, or np.abs(...); for a holomorphic function write holomorphic=True",
+        )
+
+
+def own(x: Any) -> Any:
+    """Return a copy of a writeable array: later writes of the caller must not reach the tape."""
+    return x.copy() if isinstance(x, np.ndarray) and x.flags.writeable else x
+
+
+def match(x: Any, like: Any, what: str, owner: str) -> Any:
+    """Return `x` as an array of the shape and dtype of `like`, or raise."""
+    x = x if isinstance(x, (Tracer, np.ndarray, np.generic)) else _number(x, what)
+    shape, dtype = np.shape(like), np.result_type(like)
+    if x.shape != shape:
+        raise fail(
+            ShapeError,
+            f"{what} has shape {x.shape}, but {owner} has shape {shape}.",
+            f"pass an array of shape {shape}, for instance np.ones({shape})",
+        )
+    if x.dtype == dtype:
+        return x
+    if dtype.kind not in "fc":
+        return x
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        raise fail(ShapeError, f"{what} is {x.dtype}, but {owner} is real, {dtype}.", "pass its real part")
+    return x.astype(dtype)
+
+
+def _number(x: Any, what: str) -> Any:
+    if isinstance(x, (bool, int, float, complex)):
+        return np.asarray(x)[()]
+    raise fail(ShapeError, f"{what} is {describe(x)}, not an array.", "pass an array of the output's shape")
+
+
+def check_complex(verb: str, values: list[Any]) -> None:
+    for x in values:
+        if x.dtype.kind != "c":
+            raise fail(
+                NonDifferentiableError,
+                f"{verb} with holomorphic=True needs complex inputs, but one is {describe(x)}.",
+                "convert it: x.astype(complex)",
+            )

@@ -1,0 +1,116 @@
+"""vmap: values with a leading batch axis that the mapped function does not see."""
+
+
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import Primitive, Trace, Tracer, leaked
+from funcgrad.errors import TracerConversionError, fail
+
+
+class Batch(Trace):
+    """One vectorised call over `size` examples."""
+
+    __slots__ = ("ended", "size")
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.ended = False
+
+    def constant(self, value: Any) -> "BatchTracer":
+        return BatchTracer(repeated(value, self.size), self)
+
+    def close(self) -> None:
+        """Let every later use of a tracer of this trace raise."""
+        self.ended = True
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        if self.ended:
+            leaked()
+        mapped = [isinstance(x, Tracer) and x._trace is self for x in args]
+        values = [x.value if m else x for x, m in zip(args, mapped, strict=True)]
+        if primitive.batch is not None:
+            ans = primitive.batch(values, mapped, settings)
+        elif primitive.elementwise:
+            ans = primitive(*aligned(values, mapped), **settings)
+        else:
+            ans = self.loop(primitive, values, mapped, settings)
+        if primitive.multiple:
+            traced = [BatchTracer(x, self) for x in ans]
+            return type(ans)(*traced) if hasattr(ans, "_fields") else tuple(traced)
+        return BatchTracer(ans, self)
+
+    def loop(self, primitive: Any, values: list[Any], mapped: list[bool], settings: Any) -> Any:
+        """Apply a primitive without a batching rule to one example after the other."""
+        if not self.size:
+            values = [np.zeros((1, *x.shape[1:]), x.dtype) if m else x for x, m in zip(values, mapped, strict=True)]
+        results = [
+            primitive(*[x[k] if m else x for x, m in zip(values, mapped, strict=True)], **settings)
+            for k in range(self.size or 1)
+        ]
+        if not primitive.multiple:
+            return np.stack(results)[: self.size]
+        stacked = [np.stack(parts)[: self.size] for parts in zip(*results, strict=True)]
+        kind = type(results[0])
+        return kind(*stacked) if hasattr(kind, "_fields") else tuple(stacked)
+
+
+def repeated(x: Any, size: int) -> Any:
+    """Return `x` repeated along a new leading axis."""
+    shape = (size, *np.shape(x))
+    return np.broadcast_to(x, shape) if isinstance(x, Tracer) else np.array(np.broadcast_to(x, shape))
+
+
+def aligned(values: list[Any], mapped: list[bool]) -> list[Any]:
+    """Insert axes behind the batch axis, so that broadcasting pairs the axes of the examples."""
+    ndim = 0
+    for x, m in zip(values, mapped, strict=True):
+        n = np.ndim(x) - m
+        ndim = n if n > ndim else ndim
+    return [lift(x, ndim + 1) if m else x for x, m in zip(values, mapped, strict=True)]
+
+
+def lift(x: Any, ndim: int) -> Any:
+    """Insert axes of length one behind axis 0 until there are `ndim`."""
+    if x.ndim == ndim:
+        return x
+    return x.reshape(x.shape[:1] + (1,) * (ndim - x.ndim) + x.shape[1:])
+
+
+class BatchTracer(Tracer):
+    """One example of a batch, as the mapped function sees it."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any, trace: Batch) -> None:
+        self.value = value
+        self._trace = trace
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape[1:]  # type: ignore[no-any-return]
+
+    def _depends_on_data(self, what: str) -> Any:
+        raise fail(
+            TracerConversionError,
+            f"{what} of a mapped value: it differs from example to example under vmap.",
+            "choose entry by entry with np.where, or run the examples one by one: "
+            'vmap(f, fallback="loop")',
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._depends_on_data("the truth value"))
+
+    def __int__(self) -> int:
+        return int(self._depends_on_data("int()"))
+
+    def __float__(self) -> Any:
+        return self._depends_on_data("float()")
+
+    def __index__(self) -> int:
+        return int(self._depends_on_data("an index or a count"))
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)

@@ -1,0 +1,548 @@
+"""Tracers, primitives and levels: how NumPy calls become records of a transform.
+
+NumPy hands every call that meets a `Tracer` to us (NEP 13 and NEP 18). The table `HANDLERS` maps the
+NumPy callable to a `Primitive`, or to a plain function written over primitives. A primitive finds the
+innermost transform among its arguments and lets it `process` the call; that transform computes the
+value by calling the primitive again, one level further out, until only plain arrays are left.
+
+Levels come from one counter that only grows, so "the highest level wins" is all there is to nesting.
+This file knows nothing of what a transform records: read `reverse.py` next.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from funcgrad.errors import (
+    AliasedUpdateError,
+    LeakedTracerError,
+    TracerConversionError,
+    UnsupportedError,
+    fail,
+)
+
+Handler = Callable[..., Any]
+
+HANDLERS: dict[Any, Handler] = {}  # NumPy function or ufunc -> what a tracer does with it
+METHOD_HANDLERS: dict[tuple[Any, str], Handler] = {}  # (ufunc, "reduce") -> likewise
+CREATORS: dict[Any, Handler] = {}  # np.zeros and so on; called with the tracer given as like= first
+_levels = itertools.count(1)
+
+
+class Trace:
+    """One running transform; its level is higher than that of every transform entered before."""
+
+    __slots__ = ("level",)
+
+    def __init__(self) -> None:
+        self.level = next(_levels)
+
+    def process(self, primitive: "Primitive", args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Evaluate `primitive` on tracers of this trace (and whatever else) and record it."""
+        raise NotImplementedError
+
+    def constant(self, value: Any) -> "Tracer":
+        """Make a tracer of this trace for a value with derivative zero."""
+        raise NotImplementedError
+
+
+class Primitive:
+    """A function with derivative rules: arrays are positional, settings are keywords.
+
+    `fun` evaluates on anything that is not a tracer of the current transform. `parameters` names the
+    positional arguments ("*xs" for any number). The families in `funcgrad.primitives.families` build
+    primitives; see there for the form of the rules.
+    """
+
+    __slots__ = (
+        "batch",
+        "elementwise",
+        "fun",
+        "jvps",
+        "keeps",
+        "multiple",
+        "name",
+        "parameters",
+        "pulls",
+        "slots",
+    )
+
+    def __init__(self, name: str, fun: Handler, parameters: tuple[str, ...]) -> None:
+        self.name = name
+        self.fun = fun
+        self.parameters = parameters
+        self.pulls: tuple[Any, ...] = ()  # per argument: (ct, kept) -> cotangent of that argument
+        self.keeps: tuple[Any, ...] = ()  # per argument: (ans, args, settings) -> kept
+        self.slots: tuple[Any, ...] = ()  # elementwise only: what is kept, as places in (ans, *args)
+        self.jvps: tuple[Any, ...] = ()  # per argument: (tangent, ans, args, settings) -> tangent
+        self.batch: Handler | None = None
+        self.elementwise = False
+        self.multiple = False  # returns a tuple of arrays
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        trace = find_trace(args)
+        if trace is None:
+            return self.fun(*args, **settings)
+        return trace.process(self, args, settings)
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Return the pullback of argument `i` and the function that says what it keeps."""
+        return self.pulls[i], self.keeps[i]
+
+    def push(self, i: int) -> Any:
+        """Return the pushforward of argument `i`, or `None` if it follows from the pullback."""
+        return self.jvps[i]
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def zero(ct: Any, kept: Any) -> Any:
+    """Stand for the pullback of an argument on which the result depends only stepwise."""
+    raise AssertionError("never called: no edge is recorded")
+
+
+def find_trace(args: Any) -> Trace | None:
+    """Return the innermost transform that any of `args` is traced by."""
+    found: Trace | None = None
+    for x in args:
+        if isinstance(x, Tracer) and (found is None or x._trace.level > found.level):
+            found = x._trace
+    return found
+
+
+def is_traced(x: Any) -> bool:
+    """Tell whether `x` is a tracer, or a (nested) list or tuple with a tracer in it."""
+    if isinstance(x, Tracer):
+        return True
+    return isinstance(x, (list, tuple)) and any(is_traced(y) for y in x)
+
+
+def concrete(x: Any) -> Any:
+    """Return the plain array under all tracers of `x`; a batch axis stays in front."""
+    while isinstance(x, Tracer):
+        x = x.value
+    return x
+
+
+def handle(*callables: Any) -> Callable[[Handler], Handler]:
+    """Register a function over primitives as what tracers do for NumPy's `callables`."""
+
+    def register(handler: Handler) -> Handler:
+        for numpy_callable in callables:
+            HANDLERS[numpy_callable] = handler
+        return handler
+
+    return register
+
+
+def dotted_name(fun: Any) -> str:
+    """Name a NumPy callable as a user writes it: `np.linalg.inv`."""
+    module = getattr(fun, "__module__", None) or "numpy"
+    name = getattr(fun, "__name__", repr(fun))
+    return f"{module}.{name}".replace("numpy.", "np.", 1) if module.startswith("numpy") else name
+
+
+def unsupported(name: str, fix: str | None = None) -> NoReturn:
+    """Raise for a call that no rule covers; it never falls through to an untraced result."""
+    default = "declare a rule for it (see 'How to add a primitive'), or pass stop_gradient(x)"
+    raise fail(UnsupportedError, f"{name} has no derivative rule.", fix or default)
+
+
+# --- operators -----------------------------------------------------------------------------------
+
+
+def _defers(other: Any) -> bool:
+    return getattr(type(other), "__array_ufunc__", True) is None
+
+
+def binary_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """Make the method for `t + other`."""
+
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if _defers(other) else call_ufunc(ufunc, (self, other), {})
+
+    return method
+
+
+def reflected_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """Make the method for `other + t`."""
+
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if _defers(other) else call_ufunc(ufunc, (other, self), {})
+
+    return method
+
+
+def unary_operator(ufunc: np.ufunc) -> Callable[[Any], Any]:
+    """Make the method for `-t`."""
+
+    def method(self: Any) -> Any:
+        return HANDLERS[ufunc](self)
+
+    return method
+
+
+def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a ufunc on tracers with any of the options of a ufunc call."""
+    handler = HANDLERS.get(ufunc)
+    if handler is None:
+        handler = find_ufunc(ufunc)
+    _refuse_foreign(inputs)
+    inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
+    if not kwargs:
+        return handler(*inputs)
+    return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
+
+
+def find_ufunc(ufunc: np.ufunc) -> Handler:
+    """Return the handler of a ufunc that NumPy does not define, or raise."""
+    unsupported(dotted_name(ufunc))
+
+
+def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options: Any) -> Any:
+    out = options.pop("out", None)
+    where = options.pop("where", True)
+    dtype = options.pop("dtype", None)
+    if options.pop("casting", "same_kind") != "same_kind" or options.pop("order", "K") != "K":
+        unsupported(f"{dotted_name(ufunc)} with casting= or order=", "leave the option out")
+    if options.pop("subok", True) is not True or options:
+        unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
+    if where is not True:
+        unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
+    if out is not None:
+        _check_rebinding(ufunc, inputs, out)
+    if dtype is not None:
+        inputs = tuple([HANDLERS[np.astype](as_array(x), dtype) for x in inputs])
+    result = handler(*inputs)
+    if out is not None and result.dtype != out[0].dtype:
+        if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
+            raise TypeError(
+                f"Cannot cast ufunc {ufunc.__name__!r} output from {result.dtype!r} to "
+                f"{out[0].dtype!r} with casting rule 'same_kind'"
+            )
+        result = result.astype(out[0].dtype)
+    return result
+
+
+def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> None:
+    """Allow `plain += t`, which rebinds the name; refuse every other `out=`."""
+    target = out[0]
+    if len(out) != 1 or target is not inputs[0] or isinstance(target, Tracer):
+        unsupported(f"{dotted_name(ufunc)} with out=", "use the returned value: y = np.add(a, b)")
+    if np.broadcast_shapes(*(np.shape(x) for x in inputs)) != target.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {target.shape} doesn't match the "
+            f"broadcast shape {np.broadcast_shapes(*(np.shape(x) for x in inputs))}"
+        )
+    if target.base is not None:
+        raise fail(
+            AliasedUpdateError,
+            "an in-place operator would write a traced value into a view of a plain array, "
+            "and the array behind the view would not see it.",
+            "write total = total + t, or make the array traced: np.zeros(n, like=x)",
+        )
+
+
+def as_array(x: Any) -> Any:
+    """Return `x` as an array or tracer; a list with tracers in it becomes one traced array."""
+    if isinstance(x, Tracer):
+        return x
+    if isinstance(x, (list, tuple)) and is_traced(x):
+        return HANDLERS[np.stack]([as_array(y) for y in x])
+    return np.asarray(x)
+
+
+def _refuse_foreign(args: Any) -> None:
+    for x in args:
+        if isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            unsupported(
+                f"a {type(x).__name__} together with a traced array",
+                "pass a plain array: np.asarray(x), and np.where for the masked entries",
+            )
+
+
+# --- the tracer ----------------------------------------------------------------------------------
+
+
+class Tracer:
+    """Stands for an array while a transform runs: has NumPy's operators, attributes and methods.
+
+    `value` is the array of the next level out (a plain array at the outermost), `_trace` the transform.
+    """
+
+    __slots__ = ("_trace", "value")
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]  # == is elementwise, as for arrays
+
+    value: Any
+    _trace: Any
+
+    # How NumPy reaches us.
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__":
+            return call_ufunc(ufunc, inputs, kwargs)
+        handler = METHOD_HANDLERS.get((ufunc, method))
+        if handler is None:
+            unsupported(f"{dotted_name(ufunc)}.{method}")
+        return handler(*inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        handler = HANDLERS.get(func)
+        if handler is None:
+            creator = CREATORS.get(func)
+            if creator is None:
+                unsupported(dotted_name(func))
+            return creator(self, *args, **kwargs)
+        _refuse_foreign(args)
+        return handler(*args, **kwargs)
+
+    # What would cut the gradient without a word.
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise fail(
+            TracerConversionError,
+            f"a traced array ({self.shape}, {self.dtype}) would become a plain one here, "
+            "and its gradient would be lost.",
+            "np.array([...], like=x) or np.stack([...]) for a list of traced values, "
+            "np.zeros_like(x) in place of np.zeros, an np. function in place of one that converts; "
+            "stop_gradient(x) if it is meant as a constant",
+        )
+
+    def __float__(self) -> NoReturn:
+        _refuse_scalar("float", self)
+
+    def __complex__(self) -> NoReturn:
+        _refuse_scalar("complex", self)
+
+    def __index__(self) -> int:
+        raise fail(
+            TracerConversionError,
+            f"a traced value of dtype {self.dtype} cannot be an index or a count.",
+            "convert it: int(x) has derivative zero",
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise fail(
+            UnsupportedError,
+            "writing into a traced array is not supported yet.",
+            "build the result with np.where, np.stack or np.concatenate",
+        )
+
+    # What has no derivative: the plain result.
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return int(self.shape[0])
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise fail(
+            TracerConversionError,
+            "a traced value cannot be pickled.",
+            "return it from the differentiated function, or pickle stop_gradient(x)",
+        )
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def __iter__(self) -> Any:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return iter([self[i] for i in range(self.shape[0])])
+
+    def __contains__(self, x: Any) -> bool:
+        return bool(np.any(self == x))
+
+    def __getitem__(self, index: Any) -> Any:
+        return HANDLERS["getitem"](self, index)
+
+    # Operators.
+
+    __add__ = binary_operator(np.add)
+    __radd__ = reflected_operator(np.add)
+    __sub__ = binary_operator(np.subtract)
+    __rsub__ = reflected_operator(np.subtract)
+    __mul__ = binary_operator(np.multiply)
+    __rmul__ = reflected_operator(np.multiply)
+    __truediv__ = binary_operator(np.divide)
+    __rtruediv__ = reflected_operator(np.divide)
+    __pow__ = binary_operator(np.power)
+    __rpow__ = reflected_operator(np.power)
+    __matmul__ = binary_operator(np.matmul)
+    __rmatmul__ = reflected_operator(np.matmul)
+    __mod__ = binary_operator(np.remainder)
+    __rmod__ = reflected_operator(np.remainder)
+    __floordiv__ = binary_operator(np.floor_divide)
+    __rfloordiv__ = reflected_operator(np.floor_divide)
+    __divmod__ = binary_operator(np.divmod)
+    __rdivmod__ = reflected_operator(np.divmod)
+    __lt__ = binary_operator(np.less)
+    __le__ = binary_operator(np.less_equal)
+    __gt__ = binary_operator(np.greater)
+    __ge__ = binary_operator(np.greater_equal)
+    __eq__ = binary_operator(np.equal)
+    __ne__ = binary_operator(np.not_equal)
+    __neg__ = unary_operator(np.negative)
+    __pos__ = unary_operator(np.positive)
+    __abs__ = unary_operator(np.absolute)
+    __floor__ = unary_operator(np.floor)
+    __ceil__ = unary_operator(np.ceil)
+    __trunc__ = unary_operator(np.trunc)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return HANDLERS[np.round](self, ndigits or 0)
+
+    # Attributes of an array.
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Any:
+        return HANDLERS[np.transpose](self)
+
+    @property
+    def mT(self) -> Any:
+        return HANDLERS[np.matrix_transpose](self)
+
+    @property
+    def real(self) -> Any:
+        return HANDLERS[np.real](self)
+
+    @property
+    def imag(self) -> Any:
+        return HANDLERS[np.imag](self)
+
+    @property
+    def flat(self) -> Any:
+        return self.ravel()
+
+    # Methods of an array that are not just a function with the same arguments.
+
+    def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+        shape = shape[0] if len(shape) == 1 else shape
+        return HANDLERS[np.reshape](self, shape, order=order, copy=copy)
+
+    def transpose(self, *axes: Any) -> Any:
+        if not axes or axes == (None,):
+            return HANDLERS[np.transpose](self)
+        return HANDLERS[np.transpose](self, axes[0] if len(axes) == 1 else axes)
+
+    def astype(
+        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
+    ) -> Any:
+        return HANDLERS[np.astype](self, np.dtype(dtype), copy=copy)
+
+    def item(self, *args: Any) -> Any:
+        if args:
+            return self[args[0] if len(args) == 1 and isinstance(args[0], tuple) else args]
+        if self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return self.reshape(())
+
+    def tolist(self) -> Any:
+        return [x.tolist() for x in self] if self.shape else self
+
+    def fill(self, value: Any) -> NoReturn:
+        unsupported("ndarray.fill on a traced array", "use np.full_like(x, value)")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
+            raise AttributeError(name)
+        raise fail(
+            _MissingAttribute,
+            f"a traced array has no attribute {name!r}.",
+            f"use the np. function in place of the method: np.{name}(x)",
+        )
+
+
+class _MissingAttribute(UnsupportedError, AttributeError):
+    """Raised for an attribute that ndarray may have but a tracer has not."""
+
+
+def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
+    raise fail(
+        TracerConversionError,
+        f"{kind}() of a traced value ({tracer.shape}, {tracer.dtype}) would lose its gradient.",
+        "use np.sin in place of math.sin and the like, write into np.zeros_like(x) or use np.stack "
+        "in place of plain[i] = t, or stop_gradient(x) if it is meant as a constant",
+    )
+
+
+def leaked(*_: Any) -> NoReturn:
+    """Stand in for the recorder of a transform that has ended."""
+    raise fail(
+        LeakedTracerError,
+        "a traced value was used after the transform that made it had ended.",
+        "return the value from the function (has_aux=True for extras), "
+        "or store stop_gradient(x) instead of x",
+    )
+
+
+def _method(name: str) -> Callable[..., Any]:
+    """Make the ndarray method that calls the np. function of the same name."""
+    fun = getattr(np, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        handler = HANDLERS.get(fun)
+        if handler is None:
+            unsupported(f"ndarray.{name}")
+        return handler(self, *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+for _name in (
+    "all any argmax argmin argpartition argsort choose clip compress conj conjugate copy cumprod cumsum "
+    "diagonal dot max mean min nonzero prod ptp ravel repeat round searchsorted squeeze std sum swapaxes "
+    "take trace var"
+).split():
+    setattr(Tracer, _name, _method(_name))
+Tracer.flatten = _method("ravel")  # type: ignore[attr-defined]

@@ -1,0 +1,22 @@
+"""The derivative rules: `families` says how one is declared, a module per group of NumPy functions holds them."""
+
+from funcgrad.primitives import (
+    complex_parts,
+    creation,
+    indexing,
+    products,
+    reductions,
+    shaping,
+    ufuncs,
+)
+from funcgrad.primitives.families import (
+    REGISTRY,
+    bilinear,
+    composite,
+    constant,
+    elementwise,
+    linear,
+    primitive,
+)
+
+__all__ = ["REGISTRY", "bilinear", "composite", "constant", "elementwise", "linear", "primitive"]

@@ -1,0 +1,54 @@
+"""Axes: the bookkeeping that reductions and shaping share."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+Axes = tuple[int, ...]
+
+
+def normalize_axis(axis: Any, ndim: int) -> int:
+    """Return `axis` counted from the front."""
+    index = operator.index(axis)
+    if not -ndim <= index < ndim:
+        raise np.exceptions.AxisError(index, ndim)
+    return index % ndim
+
+
+def normalize_axes(axis: Any, ndim: int) -> Axes:
+    """Return a tuple of axes counted from the front; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = tuple([normalize_axis(i, ndim) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))])
+    if len(set(axes)) != len(axes):
+        raise ValueError("duplicate value in 'axis'")
+    return axes
+
+
+def kept_shape(shape: Axes, axes: Axes) -> Axes:
+    """Return `shape` with the reduced axes of length one, as keepdims=True gives it."""
+    return tuple([1 if i in axes else n for i, n in enumerate(shape)])
+
+
+def count(shape: Axes, axes: Axes) -> int:
+    """Return how many entries a reduction over `axes` joins."""
+    n = 1
+    for i in axes:
+        n *= shape[i]
+    return n
+
+
+def spread(ct: Any, x_shape: Axes, axes: Axes) -> Any:
+    """Repeat the cotangent (or result) of a reduction over `axes` along them: the transpose of a sum."""
+    ct = ct.reshape(kept_shape(x_shape, axes))
+    if type(ct) is not np.ndarray:
+        return np.broadcast_to(ct, x_shape)
+    out = np.empty(x_shape, ct.dtype)  # 0.7 us; np.broadcast_to takes 6 and gives a read-only view
+    out[...] = ct
+    return out
+
+
+def outside(axes: Axes) -> Axes:
+    """Return `axes` of a slice as axes of the batch, whose axis 0 counts the slices."""
+    return tuple([i + 1 for i in axes])

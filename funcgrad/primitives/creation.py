@@ -1,0 +1,132 @@
+"""Arrays made from arrays, or for them: zeros_like, full_like, copy, astype, np.array(..., like=x)."""
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from funcgrad.core import CREATORS, Tracer, as_array, find_trace, handle, is_traced, unsupported
+from funcgrad.primitives.families import elementwise
+
+
+def constant_like(tracer: Tracer, value: Any) -> Any:
+    """Return `value` as a traced array with derivative zero, so that it can take part in writes."""
+    return tracer._trace.constant(value)
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype)
+
+
+_astype = elementwise(_cast, 1, name="astype")
+_copy = elementwise(np.copy, 1, name="copy")
+
+
+@handle(np.astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """Cast; between inexact types the derivative is the cast, to any other type it is zero."""
+    return _astype(x, dtype=np.dtype(dtype))
+
+
+@handle(np.copy)
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """Return a copy."""
+    return _copy(a)
+
+
+def _like(fill: Any, a: Any, dtype: Any, shape: Any) -> Any:
+    shape = a.shape if shape is None else shape
+    return constant_like(a, np.full(shape, fill, a.dtype if dtype is None else dtype))
+
+
+@handle(np.zeros_like, np.empty_like)
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
+    """Return traced zeros."""
+    return _like(0, a, dtype, shape)
+
+
+@handle(np.ones_like)
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
+    """Return traced ones."""
+    return _like(1, a, dtype, shape)
+
+
+@handle(np.full_like)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """Return a traced array filled with `fill_value`, traced or not."""
+    if not is_traced(fill_value):
+        return _like(fill_value, a, dtype, shape)
+    filled = np.broadcast_to(as_array(fill_value), a.shape if shape is None else shape)
+    return filled.astype(a.dtype if dtype is None else dtype)
+
+
+@handle(np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis)
+def write(*args: Any, **kwargs: Any) -> NoReturn:
+    """Refuse what writes into a plain array (np.full_like and np.nan_to_num come here too)."""
+    unsupported(
+        "writing a traced value into a plain array (np.copyto, np.put, np.full_like(plain, x) and the like)",
+        "use np.where, np.full_like(x, ...) of a traced x, or np.stack",
+    )
+
+
+# --- creation with like= -------------------------------------------------------------------------
+
+
+def _creator(*funs: Any) -> Any:
+    def register(creator: Any) -> Any:
+        for fun in funs:
+            CREATORS[fun] = creator
+        return creator
+
+    return register
+
+
+@_creator(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
+def array(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
+    """Return the (nested list of) values as one traced array."""
+    options.pop("copy", None), options.pop("order", None)
+    ndmin = options.pop("ndmin", 0)
+    if options.pop("subok", False) or options:
+        unsupported(f"np.array with like= and {next(iter(options), 'subok')}=")
+    if is_traced(a):
+        result = as_array(a)
+    else:
+        result = constant_like(like, np.array(a, dtype))
+    if dtype is not None and result.dtype != np.dtype(dtype):
+        result = result.astype(dtype)
+    missing = ndmin - result.ndim
+    return result.reshape((1,) * missing + result.shape) if missing > 0 else result
+
+
+def _plain_creator(fun: Any) -> Any:
+    def creator(like: Tracer, *args: Any, **kwargs: Any) -> Any:
+        if find_trace([*args, *kwargs.values()]) is not None:
+            unsupported(f"np.{fun.__name__} of a traced value", "compute it from np.arange(n) of plain numbers")
+        return constant_like(like, fun(*args, **kwargs))
+
+    return creator
+
+
+for _fun in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri):
+    CREATORS[_fun] = _plain_creator(_fun)
+
+
+@_creator(np.full)
+def full(like: Tracer, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> Any:
+    """Return a traced array filled with `fill_value`, traced or not."""
+    if not is_traced(fill_value):
+        return constant_like(like, np.full(shape, fill_value, dtype))
+    filled = np.broadcast_to(as_array(fill_value), shape)
+    return filled if dtype is None else filled.astype(dtype)

@@ -1,0 +1,238 @@
+"""The families: one declaration gives a primitive its rules for every transform.
+
+A rule is a plain NumPy function that names what it needs: `ct` (the cotangent, first), `ans`, an argument,
+`x_shape`, `x_ndim` or `x_dtype` of an argument `x` (or of `ans`), a setting. The tape keeps what is
+named and nothing else.
+
+=============  ===========================================  =========================================
+family         declare                                      follows
+=============  ===========================================  =========================================
+`elementwise`  a partial derivative per argument            vjp, jvp, batching
+`linear`       the transpose, the batching                  vjp; the jvp is the function itself
+`bilinear`     the two transposes, the batching             vjp; the jvp is the product rule
+`primitive`    a vjp per argument, the batching             the jvp, by transposing the vjp
+`constant`     nothing: piecewise constant                  a plain result; vmap maps it
+`composite`    a body in NumPy                              everything, from the primitives in it
+=============  ===========================================  =========================================
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import HANDLERS, Primitive, handle, zero
+
+Rule = Callable[..., Any]
+
+composite = handle  # a function over primitives needs no rule: registering it is all
+
+REGISTRY: dict[str, Primitive] = {}
+
+
+def register(primitive: Primitive) -> Primitive:
+    if primitive.name in REGISTRY:
+        raise ValueError(f"a primitive named {primitive.name!r} is declared already")
+    REGISTRY[primitive.name] = primitive
+    return primitive
+
+
+def _named(rule: Rule) -> tuple[str, ...]:
+    return tuple(inspect.signature(rule).parameters)
+
+
+def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
+    """Compile what a rule names into `keep(ans, args, settings)`: one value, a tuple, or None."""
+    parts, kept_args, kept_settings = [], [], []
+    for name in names:
+        base, _, attribute = name.rpartition("_")
+        if name == "ans":
+            parts.append("ans")
+        elif name in parameters:
+            kept_args.append(parameters.index(name))
+            parts.append(f"args[{kept_args[-1]}]")
+        elif attribute in ("shape", "ndim", "dtype") and base in (*parameters, "ans"):
+            owner = "ans" if base == "ans" else f"args[{parameters.index(base)}]"
+            parts.append(f"{owner}.{attribute}")
+        else:
+            kept_settings.append(name)
+            parts.append(f"settings[{name!r}]")
+    body = parts[0] if len(parts) == 1 else f"({', '.join(parts)})" if parts else "None"
+    keep = eval(f"lambda ans, args, settings: {body}")  # as namedtuple does: a getter per shape
+    keep.args, keep.settings = tuple(kept_args), tuple(kept_settings)
+    return keep
+
+
+def _pullback(rule: Rule, count: int) -> Any:
+    """Give a rule `(ct, *names)` the uniform form `(ct, kept)`."""
+    if count == 0:
+        return lambda ct, kept: rule(ct)
+    if count == 1:
+        return lambda ct, kept: rule(ct, kept)
+    return lambda ct, kept: rule(ct, *kept)
+
+
+def _set_vjps(primitive: Primitive, rules: tuple[Rule | None, ...]) -> None:
+    pulls, keeps = [], []
+    for rule in rules:
+        names = () if rule is None else _named(rule)[1:]
+        pulls.append(zero if rule is None else _pullback(rule, len(names)))
+        keeps.append(_keeper(names, primitive.parameters))
+    primitive.pulls, primitive.keeps = tuple(pulls), tuple(keeps)
+
+
+def _set_jvps(primitive: Primitive, rules: tuple[Rule | None, ...]) -> None:
+    jvps = []
+    for rule in rules:
+        names = () if rule is None else _named(rule)[1:]
+        keep = _keeper(names, primitive.parameters)
+        jvps.append(None if rule is None else _pushforward(_pullback(rule, len(names)), keep))
+    primitive.jvps = tuple(jvps)
+
+
+def _pushforward(push: Any, keep: Any) -> Any:
+    if push is None:
+        return lambda t, ans, args, settings: t
+    return lambda t, ans, args, settings: push(t, keep(ans, args, settings))
+
+
+# --- elementwise ---------------------------------------------------------------------------------
+
+
+def elementwise(fun: Any, *partials: Any, name: str | None = None) -> Primitive:
+    """Declare a function that acts on each entry of its broadcast arguments.
+
+    Parameters
+    ----------
+    fun : callable
+        The NumPy ufunc, or a function of arrays alone.
+    *partials : number, None or function
+        Per argument (called `x`, `y`, `z` in order) the partial derivative: a number; a function
+        naming what it needs, `lambda ans: 1 - ans * ans`; a function with `ct` first that returns the
+        product itself, `lambda ct, x: np.where(x, ct, 0)`; or None where the function is piecewise constant.
+    """
+    parameters = ("x", "y", "z")[: len(partials)]
+    primitive = Primitive(name or fun.__name__, fun, parameters)
+    rules = [_elementwise_rule(partial) for partial in partials]
+    primitive.elementwise = True
+    primitive.pulls = tuple([pull for pull, _ in rules])
+    primitive.keeps = tuple([_keeper(names, parameters) for _, names in rules])
+    primitive.slots = tuple([_places(names, parameters) for _, names in rules])
+    # The Jacobian is diagonal, so it is its own transpose: the jvp is the vjp.
+    primitive.jvps = tuple(
+        [_pushforward(pull, keep) for pull, keep in zip(primitive.pulls, primitive.keeps, strict=True)]
+    )
+    if isinstance(fun, np.ufunc):
+        HANDLERS[fun] = primitive
+    return register(primitive)
+
+
+def _elementwise_rule(partial: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the pullback and the names of what it keeps."""
+    if partial is None:
+        return zero, ()
+    if not callable(partial):
+        return _scaled(partial), ()
+    names = _named(partial)
+    if names[0] == "ct":
+        pull, names = _pullback(partial, len(names) - 1), names[1:]
+    elif len(names) == 1:
+        if _is_identity(partial):  # lambda y: y
+            pull = lambda ct, kept: ct * kept  # noqa: E731  # one call less than below
+        else:
+            pull = lambda ct, kept: ct * partial(kept)  # noqa: E731
+    else:
+        pull = lambda ct, kept: ct * partial(*kept)  # noqa: E731
+    pull.elementwise = True  # type: ignore[attr-defined]
+    return pull, names
+
+
+def _is_identity(partial: Rule) -> bool:
+    return partial.__code__.co_code == (lambda x: x).__code__.co_code  # type: ignore[attr-defined]
+
+
+def _scaled(factor: Any) -> Any:
+    if factor == 1:
+        return None  # the cotangent itself
+    if factor == -1:
+        return lambda ct, kept: -ct
+    return lambda ct, kept: ct * factor
+
+
+def _places(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
+    """Return where in `(None, ans, *args)` the kept values stand: one place or a tuple of places."""
+    if not names:
+        return 0
+    places = tuple([("ans", *parameters).index(name) + 1 for name in names])
+    return places[0] if len(places) == 1 else places
+
+
+# --- the other families --------------------------------------------------------------------------
+
+
+def linear(name: str, fun: Any, *, transpose: Rule, batch: Rule) -> Primitive:
+    """Declare a function `fun(x, **settings)` that is linear in `x`.
+
+    `transpose(ct, ...)` is the transposed map; `batch(x, **settings)` applies the function to each
+    slice of `x` along axis 0.
+    """
+    primitive = Primitive(name, fun, ("x",))
+    _set_vjps(primitive, (transpose,))
+    primitive.jvps = (lambda t, ans, args, settings: primitive(t, **settings),)
+    primitive.batch = lambda args, mapped, settings: batch(*args, **settings)
+    return register(primitive)
+
+
+def bilinear(name: str, fun: Any, *, vjp: tuple[Rule, Rule], batch: Rule) -> Primitive:
+    """Declare a function `fun(x, y, **settings)` that is linear in each of `x` and `y`.
+
+    `vjp` are the two transposed maps; `batch(args, mapped, settings)` applies the function to slices
+    along axis 0 of the arguments for which `mapped` is true.
+    """
+    primitive = Primitive(name, fun, ("x", "y"))
+    _set_vjps(primitive, vjp)
+    primitive.jvps = (
+        lambda t, ans, args, settings: primitive(t, args[1], **settings),
+        lambda t, ans, args, settings: primitive(args[0], t, **settings),
+    )
+    primitive.batch = batch
+    return register(primitive)
+
+
+def primitive(
+    name: str,
+    fun: Any,
+    *,
+    vjp: tuple[Rule | None, ...],
+    jvp: tuple[Rule | None, ...] | None = None,
+    batch: Rule | None = None,
+    parameters: tuple[str, ...] = ("x", "y", "z"),
+    multiple: bool = False,
+) -> Primitive:
+    """Declare any other function of arrays.
+
+    `vjp` has a rule `(ct, ...)` per argument, or None where the function is piecewise constant (`ct` is a
+    tuple if `multiple` says that the function returns several arrays). `jvp` has rules `(t, ...)`; without
+    it the jvp is derived by transposing the vjp, which is linear in the cotangent. Without `batch` the
+    function is applied slice by slice.
+    """
+    new = Primitive(name, fun, parameters[: len(vjp)])
+    new.multiple = multiple
+    new.batch = batch
+    _set_vjps(new, vjp)
+    _set_jvps(new, jvp or (None,) * len(vjp))
+    return register(new)
+
+
+def constant(fun: Any, *, name: str | None = None, batch: Rule | None = None) -> Primitive:
+    """Declare a piecewise constant function: its result is a plain array (a mapped one under vmap).
+
+    Without `batch` it acts on each entry of its broadcast arguments.
+    """
+    new = Primitive(name or fun.__name__, fun, ())
+    new.elementwise = batch is None
+    new.batch = batch
+    if isinstance(fun, np.ufunc):
+        HANDLERS[fun] = new
+    return register(new)

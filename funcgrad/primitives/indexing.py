@@ -1,0 +1,323 @@
+"""Reading entries: indexing of every kind, where, clip, and the writes that are their transposes."""
+
+from typing import Any
+
+import numpy as np
+
+from funcgrad.batch import lift
+from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
+from funcgrad.errors import TracerConversionError, fail
+from funcgrad.primitives.axes import normalize_axis
+from funcgrad.primitives.families import constant, elementwise, register
+from funcgrad.reverse import accumulate, add_at, is_basic
+
+Index = Any
+
+
+class Mapped:
+    """Stands in an index for an integer array that differs from example to example (under vmap)."""
+
+    def __repr__(self) -> str:
+        return "<mapped>"
+
+
+MAPPED = Mapped()
+
+
+def _items(index: Index) -> tuple[Any, ...]:
+    return index if type(index) is tuple else (index,)
+
+
+def _filled(index: Index, arrays: Any) -> Index:
+    """Return the index with `arrays` in the places that are marked as mapped."""
+    if not arrays:
+        return index
+    rest = iter(arrays)
+    return tuple([next(rest) if i is MAPPED else i for i in _items(index)])
+
+
+# --- the primitives: read x[index], and its transpose --------------------------------------------
+
+
+def _scatter(x: Any, *arrays: Any, index: Index, shape: Any) -> Any:
+    buffer = np.zeros(shape, x.dtype)
+    add_at(buffer, _filled(index, arrays), x)
+    return buffer
+
+
+class _GetItem(Primitive):
+    """Read x[index]; the arguments after x are the integer arrays that the index marks as mapped."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: Any) -> tuple[Any, Any]:
+        return (zero if i else accumulate if len(args) == 1 else _put_back), _keep_index
+
+    def push(self, i: int) -> Any:
+        return lambda t, ans, args, settings: self(t, *args[1:], **settings)
+
+
+def _put_back(ct: Any, kept: Any) -> Any:
+    index, shape, _, *arrays = kept
+    return scatter(ct, *arrays, index=index, shape=shape)
+
+
+def _keep_index(ans: Any, args: Any, settings: Any) -> Any:
+    return settings["index"], args[0].shape, args[0].dtype, *args[1:]
+
+
+_keep_index.args, _keep_index.settings = (), ("index",)  # type: ignore[attr-defined]
+
+
+class _Scatter(Primitive):
+    """Add x to zeros at an index: the transpose of reading."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: Any) -> tuple[Any, Any]:
+        return (zero if i else _read_back), _keep_scattered
+
+    def push(self, i: int) -> Any:
+        return lambda t, ans, args, settings: self(t, *args[1:], **settings)
+
+
+def _keep_scattered(ans: Any, args: Any, settings: Any) -> Any:
+    return settings["index"], *args[1:]
+
+
+_keep_scattered.args, _keep_scattered.settings = (), ("index",)  # type: ignore[attr-defined]
+
+
+def _read_back(ct: Any, kept: Any) -> Any:
+    index, *arrays = kept
+    return getitem(ct, *arrays, index=index)
+
+
+getitem = register(_GetItem("getitem", lambda x, *a, index: x[_filled(index, a)], ("x", "*arrays")))
+scatter = register(_Scatter("scatter", _scatter, ("x", "*arrays")))
+getitem.pulls, scatter.pulls = (accumulate,), (_read_back,)
+
+# --- under vmap ----------------------------------------------------------------------------------
+
+
+def _batched(index: Index) -> Any:
+    """Return the index that does to each slice along axis 0 what `index` does to one."""
+    return (slice(None), *_items(index))
+
+
+def _splits_arrays(index: Index) -> bool:
+    """Tell whether index arrays stand apart, so that NumPy moves their axes to the front."""
+    places = [k for k, i in enumerate(_items(index)) if _is_array(i)]
+    return len(places) > 0 and not is_basic(index) and places[-1] - places[0] >= len(places)
+
+
+def _is_array(i: Any) -> bool:
+    return i is MAPPED or isinstance(i, (int, np.integer, np.ndarray))
+
+
+def _leads(index: Index) -> bool:
+    """Tell whether integer arrays come first, and only slices after them."""
+    kinds = [_is_array(i) for i in _items(index)]
+    masks = [i for i in _items(index) if getattr(i, "dtype", None) == np.bool_]
+    slices = [isinstance(i, slice) for i in _items(index)[sum(kinds) :]]
+    return all(kinds[: sum(kinds)]) and all(slices) and not masks
+
+
+def _with_examples(index: Index, arrays: Any, mapped: Any) -> Any:
+    """Return index and arrays for a batch: an array that counts the examples in front."""
+    n = len(arrays[mapped.index(True)])
+    ndim = max([np.ndim(a) - m for a, m in zip(arrays, mapped, strict=True)])
+    ndim = max([ndim, *[np.ndim(i) for i in _items(index) if isinstance(i, np.ndarray)]])
+    arrays = [lift(a, ndim + 1) if m else a for a, m in zip(arrays, mapped, strict=True)]
+    examples = np.arange(n).reshape((n,) + (1,) * ndim)
+    return (examples, *_items(index)), arrays
+
+
+def _by_example(primitive: Any, args: Any, mapped: Any, settings: Any) -> Any:
+    n = len(args[mapped.index(True)])
+    rows = [[x[k] if m else x for x, m in zip(args, mapped, strict=True)] for k in range(n)]
+    return np.stack([primitive(*row, **settings) for row in rows])
+
+
+def _batch_getitem(args: Any, mapped: Any, settings: Any) -> Any:
+    (x, *arrays), index = args, settings["index"]
+    if not any(mapped[1:]):
+        if _splits_arrays(index):
+            return _by_example(getitem, args, mapped, settings)
+        return getitem(x, *arrays, index=_batched(index))
+    if not _leads(index):
+        return _by_example(getitem, args, mapped, settings)
+    batched, arrays = _with_examples(index, arrays, mapped[1:])
+    if mapped[0]:
+        return getitem(x, *arrays, index=batched)
+    return getitem(x, *arrays, index=index if any(i is MAPPED for i in _items(index)) else batched)
+
+
+def _batch_scatter(args: Any, mapped: Any, settings: Any) -> Any:
+    (x, *arrays), index, shape = args, settings["index"], settings["shape"]
+    n = len(args[mapped.index(True)])
+    if not any(mapped[1:]) and not _splits_arrays(index):
+        return scatter(x, *arrays, index=_batched(index), shape=(n, *shape))
+    if not any(mapped[1:]) or not _leads(index):
+        return _by_example(scatter, args, mapped, settings)
+    batched, arrays = _with_examples(index, arrays, mapped[1:])
+    x = x if mapped[0] else np.broadcast_to(x, (n, *x.shape))
+    return scatter(x, *arrays, index=batched, shape=(n, *shape))
+
+
+getitem.batch, scatter.batch = _batch_getitem, _batch_scatter
+
+# --- what x[index] of a tracer calls -------------------------------------------------------------
+
+
+def read(x: Any, index: Index) -> Any:
+    """Return `x[index]`."""
+    index = _plain_index(index)
+    arrays = [i for i in _items(index) if isinstance(i, Tracer)]
+    if not arrays:
+        return getitem(x, index=index)
+    for i in arrays:
+        _check_index(i)
+    marked = tuple([MAPPED if isinstance(i, Tracer) else i for i in _items(index)])
+    return getitem(x, *arrays, index=marked)
+
+
+HANDLERS["getitem"] = read
+HANDLERS["scatter"] = lambda x, index, shape: scatter(x, index=index, shape=shape)
+
+
+def _check_index(i: Tracer) -> None:
+    if i.dtype.kind in "iu":
+        return
+    if i.dtype.kind == "b":
+        raise fail(
+            TracerConversionError,
+            "selecting entries by a mapped mask: their number differs from example to example under vmap.",
+            'choose entry by entry with np.where(mask, x, 0), or use vmap(f, fallback="loop")',
+        )
+    raise fail(
+        TracerConversionError,
+        f"a traced array of dtype {i.dtype} cannot be an index.",
+        "convert it: i.astype(int) has derivative zero",
+    )
+
+
+def _plain_index(index: Index) -> Index:
+    """Return the index with lists as arrays."""
+    if type(index) is tuple:
+        return tuple([_plain_index(i) for i in index])
+    if isinstance(index, list):
+        return as_array(index) if index else np.zeros(0, np.intp)
+    return index
+
+
+# --- choosing ------------------------------------------------------------------------------------
+
+_where = elementwise(
+    np.where,
+    None,
+    lambda ct, x: np.where(x, ct, 0),
+    lambda ct, x: np.where(x, 0, ct),
+)
+
+
+@handle(np.where)
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """Choose entries of x where the condition holds, of y elsewhere."""
+    if x is None and y is None:
+        return np.nonzero(condition)
+    condition = as_array(condition)
+    if not isinstance(condition, Tracer) and condition.dtype != np.bool_:
+        condition = condition != 0
+    return _where(condition, _operand(x), _operand(y))
+
+
+def _operand(x: Any) -> Any:
+    """Return `x` as an array, but leave a Python scalar weak."""
+    return x if type(x) in (int, float, complex, bool) else as_array(x)
+
+
+@handle(np.nonzero)
+def nonzero(a: Any) -> Any:
+    """Return the indices of the entries that are not zero, a constant."""
+    mask = a != 0
+    if isinstance(mask, Tracer):
+        _check_index(mask)
+    return np.nonzero(mask)
+
+
+@handle(np.clip)
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None
+) -> Any:
+    """Limit to an interval; at a bound the derivative is shared, as by np.minimum and np.maximum."""
+    if out is not None:
+        unsupported("np.clip with out=", "use the returned value")
+    lower = min if a_min is None else a_min
+    upper = max if a_max is None else a_max
+    if lower is not None:
+        a = np.maximum(_operand(a), _operand(lower))
+    return a if upper is None else np.minimum(_operand(a), _operand(upper))
+
+
+@handle(np.take)
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    """Return entries along an axis."""
+    if out is not None:
+        unsupported("np.take with out=", "use the returned value")
+    a = as_array(a)
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    axis = normalize_axis(axis, a.ndim)
+    n = a.shape[axis]
+    indices = as_array(indices)
+    if mode == "wrap":
+        indices = indices % n
+    elif mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    return a[(slice(None),) * axis + (indices,)]
+
+
+@handle(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    """Match 1-d slices of indices and values along an axis."""
+    arr = as_array(arr)
+    if axis is None:
+        arr, axis = arr.reshape(-1), 0
+        indices = np.reshape(indices, -1)
+    axis = normalize_axis(axis, arr.ndim)
+    grid: list[Any] = []
+    for i, n in enumerate(arr.shape):
+        shape = [1] * arr.ndim
+        shape[i] = -1
+        grid.append(indices if i == axis else np.arange(n).reshape(shape))
+    return arr[tuple(grid)]
+
+
+# --- order ---------------------------------------------------------------------------------------
+
+_argsort = constant(
+    np.argsort,
+    batch=lambda args, mapped, settings: _argsort(args[0], **{**settings, "axis": settings["axis"] + 1}),
+)
+
+
+@handle(np.argsort)
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """Return the indices that would sort along an axis, a constant."""
+    if order is not None:
+        unsupported("np.argsort with order=")
+    a = as_array(a)
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    return _argsort(a, axis=normalize_axis(axis, a.ndim), kind=kind, stable=stable)
+
+
+@handle(np.sort)
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """Sort along an axis; equal entries take their derivatives by position."""
+    a = as_array(a)
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    stable = True if stable is None and kind is None else stable
+    return take_along_axis(a, argsort(a, axis, kind, order, stable=stable), axis)

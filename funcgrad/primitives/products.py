@@ -1,0 +1,314 @@
+"""Products of matrices and tensors."""
+
+import string
+from typing import Any
+
+import numpy as np
+
+from funcgrad.broadcasting import unbroadcast
+from funcgrad.core import Primitive, as_array, handle, unsupported
+from funcgrad.primitives.axes import normalize_axes
+from funcgrad.primitives.families import bilinear, register
+
+# --- matmul --------------------------------------------------------------------------------------
+
+
+def _matmul_x(ct: Any, y: Any, x_shape: Any) -> Any:
+    # d(X Y) = dX Y + X dY; vectors are matrices of one row (x) or one column (y)
+    if len(x_shape) == 2 and y.ndim == 2:
+        return ct @ y.T
+    if y.ndim == 1:
+        g = ct[..., None] * y
+    elif len(x_shape) == 1:
+        g = (ct[..., None, :] @ y.mT)[..., 0, :]
+    else:
+        g = ct @ y.mT
+    return g if g.shape == x_shape else unbroadcast(g, x_shape)
+
+
+def _matmul_y(ct: Any, x: Any, y_shape: Any) -> Any:
+    if x.ndim == 2 and len(y_shape) == 2:
+        return x.T @ ct
+    if x.ndim == 1 and len(y_shape) == 1:
+        g = ct[..., None] * x
+    elif x.ndim == 1:
+        g = x[:, None] * ct[..., None, :]
+    elif len(y_shape) == 1:
+        g = (x.mT @ ct[..., None])[..., 0]
+    else:
+        g = x.mT @ ct
+    return g if g.shape == y_shape else unbroadcast(g, y_shape)
+
+
+def _batch_matmul(args: Any, mapped: Any, settings: Any) -> Any:
+    x, y = args
+    if mapped[0] and mapped[1]:
+        if x.ndim == 2 and y.ndim == 2:
+            return (x[:, None, :] @ y[:, :, None])[:, 0, 0]
+        if x.ndim == 2:
+            return (_lift(x[:, None, :], y.ndim) @ y)[..., 0, :]
+        if y.ndim == 2:
+            return (x @ _lift(y[:, :, None], x.ndim))[..., 0]
+        ndim = max(x.ndim, y.ndim)
+        return _lift(x, ndim) @ _lift(y, ndim)
+    if mapped[0]:
+        if x.ndim == 2 and y.ndim > 2:  # vectors against a stack of matrices
+            return (_lift(x[:, None, :], y.ndim + 1) @ y)[..., 0, :]
+        return (_lift(x, y.ndim + 1) if y.ndim > 2 else x) @ y
+    if y.ndim == 2 and x.ndim <= 2:  # columns against a matrix
+        return y @ x.T if x.ndim == 2 else y @ x
+    if y.ndim == 2:
+        return (x @ _lift(y[:, :, None], x.ndim + 1))[..., 0]
+    return x @ (_lift(y, x.ndim + 1) if x.ndim > 2 else y)
+
+
+def _lift(x: Any, ndim: int) -> Any:
+    """Insert axes behind the batch axis until there are `ndim`."""
+    return x.reshape((len(x),) + (1,) * (ndim - x.ndim) + x.shape[1:])
+
+
+matmul = bilinear("matmul", np.matmul, vjp=(_matmul_x, _matmul_y), batch=_batch_matmul)
+
+
+@handle(np.matmul, np.linalg.matmul)
+def _matmul(x1: Any, x2: Any, /) -> Any:
+    return matmul(as_array(x1), as_array(x2))
+
+
+@handle(np.vecdot)
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Return the dot product of vectors along an axis; the first is conjugated."""
+    x1, x2 = as_array(x1), as_array(x2)
+    if axis != -1:
+        x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
+    return (x1.conj()[..., None, :] @ x2[..., :, None])[..., 0, 0]
+
+
+handle(np.linalg.vecdot)(vecdot)
+
+
+@handle(np.matvec)
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Return the product of matrices with vectors."""
+    return (as_array(x1) @ as_array(x2)[..., None])[..., 0]
+
+
+@handle(np.vecmat)
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Return the product of (conjugated) vectors with matrices."""
+    return (as_array(x1).conj()[..., None, :] @ as_array(x2))[..., 0, :]
+
+
+# --- dot, inner, outer, tensordot ----------------------------------------------------------------
+
+
+def _no_out(name: str, out: Any) -> None:
+    if out is not None:
+        unsupported(f"{name} with out=", "use the returned value")
+
+
+@handle(np.dot)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    """Return the product over the last axis of a and the last but one of b."""
+    _no_out("np.dot", out)
+    a, b = as_array(a), as_array(b)
+    if not a.ndim or not b.ndim:
+        return a * b
+    if b.ndim == 1 or (a.ndim <= 2 and b.ndim == 2):
+        return matmul(a, b)
+    return tensordot(a, b, (-1, -2))
+
+
+@handle(np.vdot)
+def vdot(a: Any, b: Any, /) -> Any:
+    """Return the dot product of the flat arrays; the first is conjugated."""
+    return matmul(as_array(a).ravel().conj(), as_array(b).ravel())
+
+
+@handle(np.inner)
+def inner(a: Any, b: Any, /) -> Any:
+    """Return the product over the last axes."""
+    a, b = as_array(a), as_array(b)
+    if not a.ndim or not b.ndim:
+        return a * b
+    if a.ndim == b.ndim == 1:
+        return matmul(a, b)
+    return tensordot(a, b, (-1, -1))
+
+
+@handle(np.outer)
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """Return all products of the entries of a and of b."""
+    _no_out("np.outer", out)
+    return as_array(a).ravel()[:, None] * as_array(b).ravel()[None, :]
+
+
+@handle(np.linalg.outer)
+def linalg_outer(x1: Any, x2: Any, /) -> Any:
+    """Return the outer product of two vectors."""
+    x1, x2 = as_array(x1), as_array(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(f"Input arrays must be one-dimensional, but they are {x1.ndim=} and {x2.ndim=}.")
+    return outer(x1, x2)
+
+
+@handle(np.tensordot, np.linalg.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Return the product over pairs of axes, by one matrix product."""
+    a, b = as_array(a), as_array(b)
+    axes_a, axes_b = _paired_axes(axes, a.ndim, b.ndim)
+    if [a.shape[i] for i in axes_a] != [b.shape[i] for i in axes_b]:
+        raise ValueError("shape-mismatch for sum")
+    free_a = [i for i in range(a.ndim) if i not in axes_a]
+    free_b = [i for i in range(b.ndim) if i not in axes_b]
+    n = 1
+    for i in axes_a:
+        n *= a.shape[i]
+    left = np.transpose(a, (*free_a, *axes_a)).reshape((_size(a, free_a), n))
+    right = np.transpose(b, (*axes_b, *free_b)).reshape((n, _size(b, free_b)))
+    shape = tuple([a.shape[i] for i in free_a] + [b.shape[i] for i in free_b])
+    return matmul(left, right).reshape(shape)
+
+
+def _size(x: Any, axes: list[int]) -> int:
+    n = 1
+    for i in axes:
+        n *= x.shape[i]
+    return n
+
+
+def _paired_axes(axes: Any, ndim_a: int, ndim_b: int) -> Any:
+    if isinstance(axes, (tuple, list)):
+        first, second = axes
+        first = tuple(first) if isinstance(first, (tuple, list)) else (first,)
+        second = tuple(second) if isinstance(second, (tuple, list)) else (second,)
+    else:
+        first, second = tuple(range(-axes, 0)), tuple(range(axes))
+    return normalize_axes(first, ndim_a), normalize_axes(second, ndim_b)
+
+
+# --- einsum --------------------------------------------------------------------------------------
+
+
+class _Einsum(Primitive):
+    """A product over named axes, each once per operand and present in another operand or the result."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        others = [j for j in range(len(args)) if j != i]
+
+        def keep(ans: Any, args: Any, settings: Any) -> Any:
+            subscripts, _, out = settings["subscripts"].partition("->")
+            terms = subscripts.split(",")
+            rule = ",".join([out, *[terms[j] for j in others]]) + "->" + terms[i]
+            return rule, *[args[j] for j in others]
+
+        keep.args, keep.settings = tuple(others), ()  # type: ignore[attr-defined]
+        return _einsum_pull, keep
+
+    def push(self, i: int) -> Any:
+        return lambda t, ans, args, settings: self(*args[:i], t, *args[i + 1 :], **settings)
+
+
+def _einsum_pull(ct: Any, kept: Any) -> Any:
+    rule, *others = kept
+    return np.einsum(rule, ct, *others, optimize=True)
+
+
+def _batch_einsum(args: Any, mapped: Any, settings: Any) -> Any:
+    subscripts, _, out = settings["subscripts"].partition("->")
+    letter = next(c for c in string.ascii_letters if c not in settings["subscripts"])
+    terms = [letter + t if m else t for t, m in zip(subscripts.split(","), mapped, strict=True)]
+    return _einsum(*args, subscripts=",".join(terms) + "->" + letter + out)
+
+
+_einsum = register(
+    _Einsum("einsum", lambda *xs, subscripts: np.einsum(subscripts, *xs, optimize=len(xs) > 2), ("*xs",))
+)
+_einsum.pulls = (_einsum_pull,)
+_einsum.batch = _batch_einsum
+
+
+@handle(np.einsum)
+def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: Any) -> Any:
+    """Return the sum of products over named axes."""
+    _no_out("np.einsum", out)
+    if options:
+        unsupported(f"np.einsum with {next(iter(options))}=", "leave the option out")
+    subscripts, arrays = _parse(operands)
+    terms, result = _without_ellipsis(subscripts, arrays)
+    for i, term in enumerate(terms):
+        if len(term) != arrays[i].ndim:
+            raise ValueError(f"einsum: operand {i} has {arrays[i].ndim} axes, its subscripts are {term!r}")
+        arrays[i], terms[i] = _diagonals(arrays[i], term)
+    _drop_stretched(arrays, terms)
+    for i, term in enumerate(terms):
+        elsewhere = result + "".join(terms[:i] + terms[i + 1 :])
+        alone = tuple([k for k, c in enumerate(term) if c not in elsewhere])
+        if alone:
+            arrays[i] = np.sum(arrays[i], axis=alone)
+            terms[i] = "".join([c for c in term if c in elsewhere])
+    return _einsum(*arrays, subscripts=",".join(terms) + "->" + result)
+
+
+def _parse(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """Return subscripts and operands of either calling form of einsum."""
+    if isinstance(operands[0], str):
+        return operands[0].replace(" ", ""), [as_array(x) for x in operands[1:]]
+    pairs, last = divmod(len(operands), 2)
+    terms = ",".join([_letters(operands[2 * i + 1]) for i in range(pairs)])
+    arrays = [as_array(operands[2 * i]) for i in range(pairs)]
+    return (terms + "->" + _letters(operands[-1]) if last else terms), arrays
+
+
+def _letters(sublist: Any) -> str:
+    return "".join(["..." if i is Ellipsis else string.ascii_letters[i] for i in sublist])
+
+
+def _without_ellipsis(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
+    """Return a term per operand and the result's, each axis a letter."""
+    left, arrow, result = subscripts.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(arrays):
+        raise ValueError(f"einsum: {len(terms)} subscripts for {len(arrays)} operands")
+    free = [c for c in string.ascii_letters[::-1] if c not in subscripts]
+    hidden = [x.ndim - len(t) + 3 if "..." in t else 0 for t, x in zip(terms, arrays, strict=True)]
+    width = max(hidden, default=0)
+    names = "".join(free[:width])
+    terms = [t.replace("...", names[width - h :]) for t, h in zip(terms, hidden, strict=True)]
+    if not arrow:
+        joined = "".join(terms)
+        once = sorted({c for c in joined if joined.count(c) == 1 and c not in names})
+        return terms, names + "".join(once)
+    return terms, result.replace("...", names)
+
+
+def _diagonals(x: Any, term: str) -> tuple[Any, str]:
+    """Take the diagonal over each repeated letter of a term."""
+    for c in set(term):
+        while term.count(c) > 1:
+            i = term.index(c)
+            j = term.index(c, i + 1)
+            diagonal = np.arange(x.shape[i])
+            x = np.moveaxis(x, (i, j), (0, 1))[diagonal, diagonal]
+            term = c + term[:i] + term[i + 1 : j] + term[j + 1 :]
+    return x, term
+
+
+def _drop_stretched(arrays: list[Any], terms: list[str]) -> None:
+    """Drop axes of length one that another operand stretches."""
+    sizes: dict[str, int] = {}
+    for x, term in zip(arrays, terms, strict=True):
+        for n, c in zip(x.shape, term, strict=True):
+            if sizes.setdefault(c, n) != n:
+                if 1 not in (n, sizes[c]):
+                    raise ValueError(f"einsum: axis {c!r} has lengths {sizes[c]} and {n}")
+                sizes[c] = max(n, sizes[c])
+    for i, (x, term) in enumerate(zip(arrays, terms, strict=True)):
+        drop = tuple([k for k, c in enumerate(term) if x.shape[k] == 1 != sizes[c]])
+        if drop:
+            arrays[i] = np.squeeze(x, drop)
+            terms[i] = "".join([c for k, c in enumerate(term) if k not in drop])
+
+

@@ -1,0 +1,287 @@
+"""Sums, products, extremes, means and spreads over axes."""
+
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import METHOD_HANDLERS, as_array, handle, is_traced, unsupported
+from funcgrad.primitives.axes import count, kept_shape, normalize_axes, outside, spread
+from funcgrad.primitives.families import constant, linear, primitive
+from funcgrad.primitives.ufuncs import root
+
+
+def _reducer(ufunc: np.ufunc) -> Any:
+    def reduce(x: Any, axes: Any) -> Any:
+        return ufunc.reduce(x, axis=axes)
+
+    return reduce
+
+
+def _batch_reducer(fun: Any) -> Any:
+    return lambda args, mapped, settings: fun(args[0], axes=outside(settings["axes"]))
+
+
+reduce_sum = linear(
+    "sum",
+    _reducer(np.add),
+    transpose=lambda ct, x_shape, axes: spread(ct, x_shape, axes),
+    batch=lambda x, axes: reduce_sum(x, axes=outside(axes)),
+)
+
+
+def _ties(x: Any, ans: Any, axes: Any) -> Any:
+    """Return the weights with which the largest entries share the cotangent: evenly."""
+    mask = x == ans.reshape(kept_shape(x.shape, axes))
+    weights = mask.astype(x.dtype)
+    return weights / mask.sum(axes).reshape(kept_shape(x.shape, axes)).astype(x.dtype)
+
+
+def _extreme(name: str, ufunc: np.ufunc) -> Any:
+    """Declare max or min: ties share the derivative evenly."""
+    extreme = primitive(
+        name,
+        _reducer(ufunc),
+        vjp=(lambda ct, ans, x, axes: spread(ct, x.shape, axes) * _ties(x, ans, axes),),
+        jvp=(lambda t, ans, x, axes: (t * _ties(x, ans, axes)).sum(axes),),
+        batch=lambda args, mapped, settings: extreme(args[0], axes=outside(settings["axes"])),
+    )
+    return extreme
+
+
+reduce_max = _extreme("max", np.maximum)
+reduce_min = _extreme("min", np.minimum)
+
+
+def products_of_others(x: Any) -> Any:
+    """Return, for each entry along axis 0, the product of all others.
+
+    No division, so it is right at zeros, and so are its own derivatives: pairs are multiplied, the
+    others of the pairs follow from half the problem, and each entry needs its partner too.
+    """
+    n = len(x)
+    if n <= 1:
+        return np.ones(x.shape, x.dtype) if not n else x * 0 + 1
+    half = n // 2
+    a, b, rest = x[:half], x[half : 2 * half], x[2 * half :]
+    others = products_of_others(np.concatenate([a * b, rest]))
+    return np.concatenate([others[:half] * b, others[:half] * a, others[half:]])
+
+
+def _prod_partial(x: Any, axes: Any) -> Any:
+    """Return the derivative of the product over `axes` by each entry of x."""
+    kept = tuple([i for i in range(x.ndim) if i not in axes])
+    moved = x.transpose(axes + kept)
+    flat = moved.reshape((count(x.shape, axes), *moved.shape[len(axes) :]))
+    others = products_of_others(flat).reshape(moved.shape)
+    return others.transpose(tuple(np.argsort(axes + kept).tolist()))
+
+
+reduce_prod = primitive(
+    "prod",
+    _reducer(np.multiply),
+    vjp=(lambda ct, x, axes: spread(ct, x.shape, axes) * _prod_partial(x, axes),),
+    jvp=(lambda t, x, axes: (t * _prod_partial(x, axes)).sum(axes),),
+    batch=lambda args, mapped, settings: reduce_prod(args[0], axes=outside(settings["axes"])),
+)
+
+
+# --- NumPy's functions ---------------------------------------------------------------------------
+
+
+def _no_out(name: str, out: Any) -> None:
+    if out is not None:
+        unsupported(f"{name} with out=", "use the returned value")
+
+
+def _keep(result: Any, x: Any, axes: Any, keepdims: Any) -> Any:
+    return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
+
+
+def _masked(a: Any, where: Any, neutral: Any) -> Any:
+    return a if where is True else np.where(where, a, neutral)
+
+
+@handle(np.sum)
+def sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    """Sum over axes."""
+    _no_out("np.sum", out)
+    a = _masked(as_array(a), where, 0)
+    if dtype is not None:
+        a = a.astype(dtype)
+    axes = normalize_axes(axis, a.ndim)
+    result = _keep(reduce_sum(a, axes=axes), a, axes, keepdims)
+    return result if initial is None else result + initial
+
+
+@handle(np.prod)
+def prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    """Multiply over axes."""
+    _no_out("np.prod", out)
+    a = _masked(as_array(a), where, 1)
+    if dtype is not None:
+        a = a.astype(dtype)
+    axes = normalize_axes(axis, a.ndim)
+    result = _keep(reduce_prod(a, axes=axes), a, axes, keepdims)
+    return result if initial is None else result * initial
+
+
+def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
+    def extreme(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        _no_out(name, out)
+        a = as_array(a)
+        if where is not True:
+            if initial is None:
+                raise ValueError(
+                    f"reduction operation '{join.__name__}' does not have an identity, "
+                    "so to use a where mask one has to specify 'initial'"
+                )
+            a = np.where(where, a, initial)
+        axes = normalize_axes(axis, a.ndim)
+        if initial is not None and not count(a.shape, axes):
+            result = np.broadcast_to(initial, [n for i, n in enumerate(a.shape) if i not in axes])
+            return _keep(result, a, axes, keepdims)
+        result = _keep(reduce(a, axes=axes), a, axes, keepdims)
+        return result if initial is None else join(result, initial)
+
+    return extreme
+
+
+max = _extreme_of("np.max", reduce_max, np.maximum)
+min = _extreme_of("np.min", reduce_min, np.minimum)
+handle(np.max, np.amax)(max)
+handle(np.min, np.amin)(min)
+
+
+@handle(np.mean)
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    """Average over axes."""
+    _no_out("np.mean", out)
+    a = as_array(a)
+    total = sum(a, axis, _wide(a, dtype), None, keepdims, None, where)
+    result = total / _counted(a, axis, keepdims, where)
+    return result.astype(a.dtype) if dtype is None and result.dtype != a.dtype else result
+
+
+def _wide(a: Any, dtype: Any) -> Any:
+    return np.float32 if dtype is None and a.dtype == np.float16 else dtype  # as NumPy averages
+
+
+def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    axes = normalize_axes(axis, a.ndim)
+    if where is True:
+        return count(a.shape, axes)
+    mask = np.broadcast_to(where, a.shape)
+    return np.add.reduce(mask, axis=axes, keepdims=bool(keepdims), dtype=np.intp)
+
+
+@handle(np.var)
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Return the mean of the squared distances from the mean."""
+    _no_out("np.var", out)
+    if correction is not None:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
+        ddof = correction
+    a = as_array(a)
+    center = _mean(a, axis, _wide(a, dtype), None, True, where=where) if mean is None else mean
+    distance = a - center
+    square = (distance * distance.conj()).real if a.dtype.kind == "c" else distance * distance
+    total = sum(square, axis, _wide(a, dtype), None, keepdims, None, where)
+    result = total / np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
+    real = np.zeros((), a.dtype).real.dtype
+    return result.astype(real) if dtype is None and result.dtype != real else result
+
+
+_mean = mean
+
+
+@handle(np.std)
+def std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Return the root of the variance; its derivative where all entries are equal is zero."""
+    return root(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+
+
+def _reduce_method(fun: Any) -> Any:
+    def reduce(
+        a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, **options: Any
+    ) -> Any:
+        if dtype is not None:
+            a = a.astype(dtype)
+        return fun(a, axis=axis, out=out, keepdims=keepdims, **options)
+
+    return reduce
+
+
+for _ufunc, _fun in ((np.add, sum), (np.multiply, prod), (np.maximum, max), (np.minimum, min)):
+    METHOD_HANDLERS[_ufunc, "reduce"] = _reduce_method(_fun)
+
+
+# --- positions and truth values: constants -------------------------------------------------------
+
+
+def _constant_reduction(fun: Any) -> None:
+    """Declare a reduction with a whole-number or boolean result."""
+
+    def batch(args: Any, mapped: Any, settings: Any) -> Any:
+        axis = settings.get("axis")
+        if axis is None:
+            args = (args[0].reshape(len(args[0]), -1),)
+            return fun(*args, **{**settings, "axis": 1})
+        axes = outside(normalize_axes(axis, args[0].ndim - 1))
+        return fun(*args, **{**settings, "axis": axes if len(axes) > 1 else axes[0]})
+
+    new = constant(fun, batch=batch)
+
+    def handler(a: Any, axis: Any = None, out: Any = None, **options: Any) -> Any:
+        _no_out(f"np.{fun.__name__}", out)
+        return new(as_array(a), axis=axis, **options)
+
+    handle(fun)(handler)
+
+
+for _fun in (np.argmax, np.argmin, np.any, np.all, np.count_nonzero):
+    _constant_reduction(_fun)
+METHOD_HANDLERS[np.logical_or, "reduce"] = lambda a, axis=0, **options: np.any(a, axis, **options)
+METHOD_HANDLERS[np.logical_and, "reduce"] = lambda a, axis=0, **options: np.all(a, axis, **options)

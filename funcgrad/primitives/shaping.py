@@ -1,0 +1,423 @@
+"""Shapes: reshaping, moving and repeating axes, joining and splitting."""
+
+from typing import Any
+
+import numpy as np
+
+from funcgrad.broadcasting import unbroadcast
+from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
+from funcgrad.primitives.axes import normalize_axes, normalize_axis
+from funcgrad.primitives.families import linear, register
+
+# --- the primitives ------------------------------------------------------------------------------
+
+_reshape = linear(
+    "reshape",
+    lambda x, shape: x.reshape(shape),
+    transpose=lambda ct, x_shape: ct.reshape(x_shape),
+    batch=lambda x, shape: x.reshape((len(x), *shape)),
+)
+
+
+def _inverse(axes: Any) -> Any:
+    inverse = [0] * len(axes)
+    for i, axis in enumerate(axes):
+        inverse[axis] = i
+    return tuple(inverse)
+
+
+_transpose = linear(
+    "transpose",
+    lambda x, axes: x.transpose(axes),
+    transpose=lambda ct, axes: ct.transpose(_inverse(axes)),
+    batch=lambda x, axes: x.transpose((0, *[i + 1 for i in axes])),
+)
+
+
+def _batch_broadcast(x: Any, shape: Any) -> Any:
+    missing = len(shape) - x.ndim + 1
+    x = x.reshape((len(x),) + (1,) * missing + x.shape[1:])
+    return np.broadcast_to(x, (len(x), *shape))
+
+
+_broadcast_to = linear(
+    "broadcast_to",
+    np.broadcast_to,
+    transpose=lambda ct, x_shape: unbroadcast(ct, x_shape),
+    batch=_batch_broadcast,
+)
+_flip = linear(
+    "flip",
+    np.flip,
+    transpose=lambda ct, axis: np.flip(ct, axis),
+    batch=lambda x, axis: np.flip(x, [i + 1 for i in axis]),
+)
+_roll = linear(
+    "roll",
+    np.roll,
+    transpose=lambda ct, shift, axis: np.roll(ct, [-s for s in shift], axis),
+    batch=lambda x, shift, axis: np.roll(x, shift, [i + 1 for i in axis]),
+)
+
+
+class _Join(Primitive):
+    """Concatenate: linear in any number of arrays; each takes back its slice of the cotangent."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        def keep(ans: Any, args: Any, settings: Any) -> Any:
+            axis = settings["axis"]
+            start = 0
+            for x in args[:i]:
+                start += x.shape[axis]
+            return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
+
+        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+        return _take_slice, keep
+
+    def push(self, i: int) -> Any:
+        def push(t: Any, ans: Any, args: tuple[Any, ...], settings: Any) -> Any:
+            parts = [t if j == i else np.zeros(x.shape, t.dtype) for j, x in enumerate(args)]
+            return self(*parts, **settings)
+
+        return push
+
+
+def _take_slice(ct: Any, index: Any) -> Any:
+    return ct[index]
+
+
+_concatenate = register(_Join("concatenate", lambda *xs, axis: np.concatenate(xs, axis), ("*xs",)))
+
+
+def _batch_concatenate(args: Any, mapped: Any, settings: Any) -> Any:
+    n = len(args[mapped.index(True)])
+    xs = [x if m else np.broadcast_to(x, (n, *x.shape)) for x, m in zip(args, mapped, strict=True)]
+    return np.concatenate(xs, settings["axis"] + 1)
+
+
+_concatenate.pulls = (_take_slice,)
+_concatenate.batch = _batch_concatenate
+
+# --- one array -----------------------------------------------------------------------------------
+
+
+@handle(np.reshape)
+def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any:
+    """Give an array a new shape."""
+    a = as_array(a)
+    shape = _full_shape(a, shape)
+    if order == "F":
+        return a.T.reshape(shape[::-1]).T
+    if order not in ("C", "A"):
+        raise ValueError(f"order must be one of 'C', 'F' or 'A' (got {order!r})")
+    return _reshape(a, shape=shape)
+
+
+def _full_shape(a: Any, shape: Any) -> Any:
+    """Return `shape` with -1 worked out, so that it can be applied under vmap."""
+    shape = tuple([int(n) for n in shape]) if isinstance(shape, (tuple, list)) else (int(shape),)
+    if -1 not in shape:
+        return shape
+    known = 1
+    for n in shape:
+        known *= n if n != -1 else 1
+    if shape.count(-1) > 1 or not known or a.size % known:
+        return np.empty(a.shape, np.bool_).reshape(shape).shape  # NumPy's own answer or error
+    return tuple([a.size // known if n == -1 else n for n in shape])
+
+
+@handle(np.ravel)
+def ravel(a: Any, order: str = "C") -> Any:
+    """Return a flat array."""
+    if order == "K":
+        order = "C"
+    return as_array(a).reshape(-1, order=order)
+
+
+@handle(np.transpose, np.permute_dims)
+def transpose(a: Any, axes: Any = None) -> Any:
+    """Permute the axes."""
+    a = as_array(a)
+    axes = tuple(range(a.ndim)[::-1]) if axes is None else normalize_axes(tuple(axes), a.ndim)
+    if len(axes) != a.ndim:
+        raise ValueError("axes don't match array")
+    return _transpose(a, axes=axes)
+
+
+@handle(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """Swap the last two axes."""
+    if x.ndim < 2:
+        raise ValueError(f"matrix transpose with ndim < 2 is undefined, but x.ndim is {x.ndim}")
+    return swapaxes(x, -1, -2)
+
+
+@handle(np.swapaxes)
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """Swap two axes."""
+    a = as_array(a)
+    i, j = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
+    axes = list(range(a.ndim))
+    axes[i], axes[j] = j, i
+    return _transpose(a, axes=tuple(axes))
+
+
+@handle(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """Move axes to other positions; the rest keeps its order."""
+    a = as_array(a)
+    sources, destinations = normalize_axes(source, a.ndim), normalize_axes(destination, a.ndim)
+    if len(sources) != len(destinations):
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    axes = [i for i in range(a.ndim) if i not in sources]
+    for place, axis in sorted(zip(destinations, sources, strict=True)):
+        axes.insert(place, axis)
+    return _transpose(a, axes=tuple(axes))
+
+
+@handle(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """Roll an axis back to lie before `start`."""
+    i = normalize_axis(axis, a.ndim)
+    start = start + a.ndim if start < 0 else start
+    return moveaxis(a, i, start - 1 if i < start else start)
+
+
+@handle(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    """Insert axes of length one."""
+    a = as_array(a)
+    new = axis if isinstance(axis, (tuple, list)) else (axis,)
+    ndim = a.ndim + len(new)
+    axes = normalize_axes(tuple(new), ndim)
+    rest = iter(a.shape)
+    return _reshape(a, shape=tuple([1 if i in axes else next(rest) for i in range(ndim)]))
+
+
+@handle(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    """Remove axes of length one."""
+    a = as_array(a)
+    if axis is None:
+        return _reshape(a, shape=tuple([n for n in a.shape if n != 1]))
+    axes = normalize_axes(axis, a.ndim)
+    if any(a.shape[i] != 1 for i in axes):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return _reshape(a, shape=tuple([n for i, n in enumerate(a.shape) if i not in axes]))
+
+
+def _at_least(ndim: int, place: Any) -> Any:
+    def at_least(*arys: Any) -> Any:
+        results = [x if x.ndim >= ndim else x.reshape(place(x.shape)) for x in map(as_array, arys)]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    return at_least
+
+
+handle(np.atleast_1d)(_at_least(1, lambda shape: (1,)))
+handle(np.atleast_2d)(_at_least(2, lambda shape: (1, *(shape or (1,)))))
+handle(np.atleast_3d)(_at_least(3, lambda shape: ((1, *(shape or (1,)), 1) if len(shape) < 2 else (*shape, 1))))
+
+# --- repeating -----------------------------------------------------------------------------------
+
+
+@handle(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    """Repeat along new axes and axes of length one."""
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+    return _broadcast_to(as_array(array), shape=shape)
+
+
+@handle(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    """Broadcast arrays against each other."""
+    arrays = [as_array(x) for x in args]
+    shape = np.broadcast_shapes(*[x.shape for x in arrays])
+    return tuple([broadcast_to(x, shape) for x in arrays])
+
+
+@handle(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    """Repeat each entry along an axis."""
+    a = as_array(a)
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    axis = normalize_axis(axis, a.ndim)
+    lead, n, trail = (slice(None),) * axis, a.shape[axis], a.shape[axis + 1 :]
+    counts = np.asarray(repeats)
+    if counts.size != 1:
+        return a[(*lead, np.repeat(np.arange(n), counts))]
+    times = int(counts.reshape(()))
+    wide = broadcast_to(expand_dims(a, axis + 1), (*a.shape[: axis + 1], times, *trail))
+    return wide.reshape((*a.shape[:axis], n * times, *trail))
+
+
+@handle(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    """Repeat an array as a whole along its axes."""
+    a = as_array(A)
+    reps = tuple(reps) if isinstance(reps, (tuple, list, np.ndarray)) else (reps,)
+    ndim = len(reps) if len(reps) > a.ndim else a.ndim
+    shape = (1,) * (ndim - a.ndim) + a.shape
+    reps = (1,) * (ndim - len(reps)) + tuple([int(r) for r in reps])
+    split = [n for pair in zip((1,) * ndim, shape, strict=True) for n in pair]
+    wide = [n for pair in zip(reps, shape, strict=True) for n in pair]
+    full = [r * n for r, n in zip(reps, shape, strict=True)]
+    return broadcast_to(a.reshape(split), wide).reshape(full)
+
+
+@handle(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    """Reverse the order along axes."""
+    m = as_array(m)
+    return _flip(m, axis=normalize_axes(axis, m.ndim))
+
+
+handle(np.flipud)(lambda m: flip(m, 0))
+handle(np.fliplr)(lambda m: flip(m, 1))
+
+
+@handle(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """Shift along axes, what leaves at one end comes in at the other."""
+    a = as_array(a)
+    if axis is None:
+        return roll(a.reshape(-1), shift, 0).reshape(a.shape)
+    shifts, axes = np.broadcast_arrays(shift, axis)
+    return _roll(
+        a,
+        shift=tuple(np.ravel(shifts).tolist()),
+        axis=tuple([normalize_axis(i, a.ndim) for i in np.ravel(axes).tolist()]),
+    )
+
+
+# --- joining -------------------------------------------------------------------------------------
+
+
+def _listed(arrays: Any) -> list[Any]:
+    return [as_array(x) for x in arrays]
+
+
+def _join(arrays: list[Any], axis: int, out: Any, dtype: Any, name: str) -> Any:
+    if out is not None:
+        unsupported(f"{name} with out=", "use the returned value")
+    joined = _concatenate(*arrays, axis=axis)
+    return joined if dtype is None else joined.astype(dtype)
+
+
+@handle(np.concatenate, np.concat)
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
+    """Join along an axis."""
+    arrays = _listed(arrays)
+    if axis is None:
+        arrays, axis = [x.reshape(-1) for x in arrays], 0
+    if any(not x.ndim for x in arrays):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    return _join(arrays, normalize_axis(axis, arrays[0].ndim), out, dtype, "np.concatenate")
+
+
+@handle(np.stack)
+def stack(
+    arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
+    """Join along a new axis."""
+    arrays = _listed(arrays)
+    if len({x.shape for x in arrays}) != 1:
+        raise ValueError("all input arrays must have the same shape")
+    axis = normalize_axis(axis, arrays[0].ndim + 1)
+    return _join([expand_dims(x, axis) for x in arrays], axis, out, dtype, "np.stack")
+
+
+@handle(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    """Join rows."""
+    return concatenate([np.atleast_2d(x) for x in _listed(tup)], 0, dtype=dtype)
+
+
+@handle(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    """Join along the second axis, or the only one."""
+    arrays = [np.atleast_1d(x) for x in _listed(tup)]
+    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype=dtype)
+
+
+@handle(np.dstack)
+def dstack(tup: Any) -> Any:
+    """Join along the third axis."""
+    return concatenate([np.atleast_3d(x) for x in _listed(tup)], 2)
+
+
+@handle(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    """Join 1-d arrays as columns."""
+    return concatenate([x.reshape(-1, 1) if x.ndim < 2 else x for x in _listed(tup)], 1)
+
+
+@handle(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    """Join values at the end."""
+    return concatenate([as_array(arr), as_array(values)], axis)
+
+
+# --- splitting -----------------------------------------------------------------------------------
+
+
+@handle(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """Split into parts that need not be equal."""
+    n = ary.shape[axis]
+    axis = normalize_axis(axis, ary.ndim)
+    if np.ndim(indices_or_sections):
+        bounds = [0, *np.asarray(indices_or_sections).tolist(), n]
+    else:
+        sections = int(indices_or_sections)
+        if sections <= 0:
+            raise ValueError("number sections must be larger than 0.")
+        size, extra = divmod(n, sections)
+        bounds = [i * size + (i if i < extra else extra) for i in range(sections + 1)]
+    lead = (slice(None),) * axis
+    return [ary[(*lead, slice(i, j))] for i, j in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+@handle(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """Split into equal parts, or at the given indices."""
+    if not np.ndim(indices_or_sections) and ary.shape[axis] % int(indices_or_sections):
+        raise ValueError("array split does not result in an equal division")
+    return array_split(ary, indices_or_sections, axis)
+
+
+handle(np.vsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 0))
+handle(np.hsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0))
+handle(np.dsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 2))
+
+
+@handle(np.unstack)
+def unstack(x: Any, /, *, axis: int = 0) -> Any:
+    """Return the slices along an axis."""
+    return tuple(moveaxis(x, axis, 0))
+
+
+# --- shapes --------------------------------------------------------------------------------------
+
+handle(np.shape)(lambda a: as_array(a).shape)
+handle(np.ndim)(lambda a: as_array(a).ndim)
+
+
+@handle(np.size)
+def size(a: Any, axis: Any = None) -> int:
+    """Count the entries."""
+    a = as_array(a)
+    n = 1
+    for i in normalize_axes(axis, a.ndim):
+        n *= a.shape[i]
+    return n
+
+
+handle(np.iscomplexobj)(lambda x: x.dtype.kind == "c")
+handle(np.isrealobj)(lambda x: x.dtype.kind != "c")
+handle(np.result_type)(lambda *args: np.result_type(*[x.dtype if is_traced(x) else x for x in args]))

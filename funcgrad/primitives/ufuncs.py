@@ -1,0 +1,193 @@
+"""NumPy's real-valued ufuncs: a partial derivative per argument (x, y in order).
+
+Values at kinks stand beside the rule. A product of a zero cotangent with an infinite partial
+derivative is zero; the backward pass sees to that, no rule needs to.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import handle, unsupported
+from funcgrad.primitives.families import constant, elementwise
+
+LOG2, LOG10 = float(np.log(2.0)), float(np.log(10.0))
+DEGREES = 180.0 / float(np.pi)
+
+# --- arithmetic ----------------------------------------------------------------------------------
+
+elementwise(np.add, 1, 1)
+elementwise(np.subtract, 1, -1)
+elementwise(np.multiply, lambda y: y, lambda x: x)
+elementwise(np.divide, lambda ct, y: ct / y, lambda ct, ans, y: -(ct * ans / y))
+elementwise(np.negative, -1)
+elementwise(np.positive, 1)
+elementwise(np.reciprocal, lambda ans: -ans * ans)
+elementwise(np.square, lambda x: 2 * x)
+elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
+elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y))
+
+
+def _power_dx(x: Any, y: Any) -> Any:
+    """Return y x ** (y - 1), and 0 where y = 0 (so that x ** 0 is constant at x = 0 too)."""
+    if isinstance(y, (int, float)):
+        return y * x if y == 2 else y * x ** (y - 1) if y else x * 0
+    zero = y == 0
+    return np.where(zero, 0, y * x ** np.where(zero, 1, y - 1))
+
+
+def _power_dy(ans: Any, x: Any) -> Any:
+    """Return x ** y log x, and 0 where x = 0, its limit for y > 0."""
+    zero = x == 0
+    return np.where(zero, 0, ans * np.log(np.where(zero, 1, x)))
+
+
+elementwise(np.power, _power_dx, _power_dy)
+elementwise(np.float_power, _power_dx, _power_dy)
+
+# --- exponentials and logarithms -----------------------------------------------------------------
+
+elementwise(np.exp, lambda ans: ans)
+elementwise(np.exp2, lambda ans: ans * LOG2)
+elementwise(np.expm1, lambda ans: ans + 1)
+elementwise(np.log, lambda ct, x: ct / x)
+elementwise(np.log2, lambda ct, x: ct / (x * LOG2))
+elementwise(np.log10, lambda ct, x: ct / (x * LOG10))
+elementwise(np.log1p, lambda ct, x: ct / (1 + x))
+elementwise(np.sqrt, lambda ct, ans: ct / (2 * ans))
+elementwise(np.cbrt, lambda ct, ans: ct / (3 * ans * ans))
+
+# The root with derivative 0 at 0, inside norms and standard deviations: the subgradient of least norm.
+root = elementwise(
+    np.sqrt.__call__,
+    lambda ct, ans: np.where(ans == 0, 0, ct / np.where(ans == 0, 1, 2 * ans)),
+    name="root",
+)
+
+
+def _share(x: Any, y: Any) -> Any:
+    """Return e^x / (e^x + e^y); 1/2 for equal arguments, infinite ones too."""
+    same = x == y
+    return np.where(same, 0.5, 1 / (1 + np.exp(np.where(same, 0, y - x))))
+
+
+elementwise(np.logaddexp, lambda x, y: _share(x, y), lambda x, y: _share(y, x))
+elementwise(
+    np.logaddexp2,
+    lambda x, y: _share(x * LOG2, y * LOG2),
+    lambda x, y: _share(y * LOG2, x * LOG2),
+)
+
+# --- trigonometry --------------------------------------------------------------------------------
+
+elementwise(np.sin, lambda x: np.cos(x))
+elementwise(np.cos, lambda x: -np.sin(x))
+elementwise(np.tan, lambda ans: 1 + ans * ans)
+elementwise(np.arcsin, lambda ct, x: ct / np.sqrt(1 - x * x))
+elementwise(np.arccos, lambda ct, x: -ct / np.sqrt(1 - x * x))
+elementwise(np.arctan, lambda ct, x: ct / (1 + x * x))
+elementwise(np.sinh, lambda x: np.cosh(x))
+elementwise(np.cosh, lambda x: np.sinh(x))
+elementwise(np.tanh, lambda ans: 1 - ans * ans)
+elementwise(np.arcsinh, lambda ct, x: ct / np.sqrt(1 + x * x))
+# sqrt(x - 1) sqrt(x + 1) is right for complex x too, sqrt(x x - 1) is not
+elementwise(np.arccosh, lambda ct, x: ct / (np.sqrt(x - 1) * np.sqrt(x + 1)))
+elementwise(np.arctanh, lambda ct, x: ct / (1 - x * x))
+for _degrees in (np.degrees, np.rad2deg):
+    elementwise(_degrees, DEGREES)
+for _radians in (np.radians, np.deg2rad):
+    elementwise(_radians, 1 / DEGREES)
+
+
+def _over_square(numerator: Any, x: Any, y: Any) -> Any:
+    """Return numerator / (x^2 + y^2), and 0 at the origin."""
+    square = x * x + y * y
+    return np.where(square == 0, 0, numerator / np.where(square == 0, 1, square))
+
+
+elementwise(np.arctan2, lambda x, y: _over_square(y, x, y), lambda x, y: _over_square(-x, x, y))
+
+
+def _over_length(x: Any, ans: Any) -> Any:
+    """Return x / ans, and 0 where ans = 0 (the subgradient of least norm)."""
+    return np.where(ans == 0, 0, x / np.where(ans == 0, 1, ans))
+
+
+elementwise(np.hypot, lambda x, ans: _over_length(x, ans), lambda y, ans: _over_length(y, ans))
+
+# --- absolute values, signs, extremes ------------------------------------------------------------
+
+# For complex x the partial derivative is conj(x) / |x|: the pairing is Re(ct dx). 0 at 0.
+elementwise(np.absolute, lambda x: np.sign(x).conj())
+elementwise(np.fabs, lambda x: np.sign(x))
+elementwise(np.conjugate, lambda ct: ct.conj())
+elementwise(np.copysign, lambda x, y: np.sign(x) * np.copysign(1, y), None)
+
+
+def _larger(ct: Any, x: Any, y: Any) -> Any:
+    """Hand `ct` to the larger argument; equal arguments share it evenly."""
+    return ct * (np.add(x > y, x >= y, dtype=ct.dtype) * 0.5)  # 1.9 us; by np.where 3.1
+
+
+def _larger_number(ct: Any, x: Any, y: Any) -> Any:
+    """Likewise, but a number is larger than NaN."""
+    return np.where(np.isnan(y) & ~np.isnan(x), ct, _larger(ct, x, y))
+
+
+elementwise(np.maximum, _larger, lambda ct, x, y: _larger(ct, y, x))
+elementwise(np.minimum, lambda ct, x, y: _larger(ct, y, x), _larger)
+elementwise(np.fmax, _larger_number, lambda ct, x, y: _larger_number(ct, y, x))
+elementwise(
+    np.fmin,
+    lambda ct, x, y: _larger_number(ct, -x, -y),
+    lambda ct, x, y: _larger_number(ct, -y, -x),
+)
+
+# --- the representation of a number --------------------------------------------------------------
+
+elementwise(np.ldexp, lambda ct, y: np.ldexp(ct, y), None)
+elementwise(np.nextafter, 1, None)
+_exponent = constant(lambda x: np.frexp(x)[1], name="frexp_exponent")
+
+
+@handle(np.frexp)
+def frexp(x: Any) -> Any:
+    """Return the mantissa x 2 ** -exponent and the exponent, a constant."""
+    exponent = _exponent(x)
+    return np.ldexp(x, -exponent), exponent
+
+
+@handle(np.modf)
+def modf(x: Any) -> Any:
+    """Return the fractional part, with derivative one, and the integral part, a constant."""
+    whole = np.trunc(x)
+    return np.where(np.isinf(x), np.copysign(0, x), x - whole), whole
+
+
+@handle(np.divmod)
+def divmod(x: Any, y: Any) -> Any:
+    """Return the floored quotient, a constant, and the remainder."""
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
+# --- piecewise constant --------------------------------------------------------------------------
+
+for _fun in (
+    [np.floor, np.ceil, np.trunc, np.rint, np.sign, np.spacing, np.heaviside, np.floor_divide]
+    + [np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal]
+    + [np.isnan, np.isinf, np.isfinite, np.isnat, np.signbit]
+    + [np.logical_and, np.logical_or, np.logical_xor, np.logical_not]
+    + [np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift]
+    + [np.gcd, np.lcm, np.bitwise_count]
+):
+    constant(_fun)
+
+_round = constant(np.round, batch=lambda args, mapped, settings: np.round(*args, **settings))
+
+
+@handle(np.round, np.around)
+def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """Round to a number of decimals."""
+    if out is not None:
+        unsupported("np.round with out=", "use the returned value")
+    return _round(a, decimals=decimals)

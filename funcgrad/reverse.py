@@ -1,0 +1,394 @@
+"""Reverse mode: one flat tape per call, walked backwards once.
+
+Node `i` of a tape is a value; `records[i]` tells how its cotangent reaches the nodes it came from: a
+tuple of edges `(parent, pull, kept, fix)`, or `None` for an input. `pull(ct, kept)` is the
+vector-Jacobian product for that parent, `kept` what the rule named, and `fix` the shape and dtype to
+restore when broadcasting or promotion changed them (decided once, when recording).
+
+    y = x * w          records[2] = ((0, pull_x, w, None), (1, pull_w, x, None))
+
+The recorders below are the hot path of the library; clumsiness there is bought with measured time.
+"""
+
+import operator
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from funcgrad.broadcasting import restore
+from funcgrad.constants import COPY_BYTES, checked, protect
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Trace,
+    Tracer,
+    binary_operator,
+    call_ufunc,
+    concrete,
+    leaked,
+    reflected_operator,
+    zero,
+)
+
+ndarray, float64 = np.ndarray, np.float64
+
+# Marks, in the place of `fix`, an edge whose pull adds to the parent's cotangent itself.
+ACCUMULATES = (None, None)
+
+Edge = tuple[int, Any, Any, Any]
+Record = tuple[Edge, ...] | None
+
+
+class Tape(Trace):
+    """The record of one differentiated call."""
+
+    __slots__ = ("append", "records")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[Record] = []
+        self.append = self.records.append
+
+    def input(self, value: Any) -> "TapeTracer":
+        """Make a tracer for an input: a node without parents."""
+        index = len(self.records)
+        self.append(None)
+        return TapeTracer(value, self, index)
+
+    def constant(self, value: Any) -> "TapeTracer":
+        return self.input(value)
+
+    def close(self) -> None:
+        """Let every later use of a tracer of this tape raise."""
+        self.append = leaked  # type: ignore[assignment]  # no flag to test on the hot path
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        if self.append is leaked:
+            leaked()
+        values = [x.value if isinstance(x, Tracer) and x._trace is self else x for x in args]
+        ans = primitive(*values, **settings)
+        if not primitive.pulls or not has_derivative(ans):
+            return ans
+        settings = dict(settings)
+        edges = []
+        for i, x in enumerate(args):
+            if isinstance(x, Tracer) and x._trace is self:
+                edge = _edge(primitive, i, args, ans, values, settings)
+                if edge is not None:
+                    edges.append(edge)
+        if not edges:
+            return ans
+        index = len(self.records)
+        self.append(tuple(edges))
+        if primitive.multiple:
+            return self._outputs(ans, index)
+        return TapeTracer(ans, self, index)
+
+    def _outputs(self, ans: tuple[Any, ...], index: int) -> Any:
+        """Make a node per output of a primitive with several; each hands its cotangent to `index`."""
+        nodes = []
+        for i, x in enumerate(ans):
+            if not has_derivative(x):
+                nodes.append(x)
+                continue
+            nodes.append(TapeTracer(x, self, len(self.records)))
+            self.append(((index, _put_output, (i, ans), ACCUMULATES),))
+        return type(ans)(*nodes) if hasattr(ans, "_fields") else tuple(nodes)
+
+
+def has_derivative(ans: Any) -> bool:
+    if isinstance(ans, tuple):
+        return any(has_derivative(x) for x in ans)
+    return ans.dtype.kind in "fc"  # type: ignore[no-any-return]
+
+
+def _edge(primitive: Primitive, i: int, args: Any, ans: Any, values: list[Any], settings: Any) -> Any:
+    """Return the edge from the result to argument `i`, or `None` if its derivative is zero."""
+    pull, keep = primitive.pull(i, values)
+    if pull is zero:
+        return None
+    x = args[i]
+    checks: list[Any] = []
+    for j in keep.args:
+        if args[j] is values[j]:  # not traced by this tape
+            values[j] = protect(values[j], checks)
+    for name in keep.settings:
+        settings[name] = protect(settings[name], checks)
+    if checks:
+        pull = checked(pull, checks)
+    fix = None
+    if hasattr(pull, "accumulates"):
+        fix = ACCUMULATES
+    elif primitive.multiple:
+        fix = (x.shape, x.dtype)
+    elif x.dtype != ans.dtype or (primitive.elementwise and x.shape != ans.shape):
+        fix = (x.shape, x.dtype)
+    return x.index, pull, keep(ans, values, settings), fix
+
+
+def _put_output(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
+    i, outputs = kept
+    if cts[parent] is None:
+        cts[parent] = [None] * len(outputs)
+    cts[parent][i] = ct if cts[parent][i] is None else cts[parent][i] + ct
+
+
+# --- the backward pass ---------------------------------------------------------------------------
+
+
+def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> list[Any]:
+    """Return the cotangent of each input node, `None` for zero.
+
+    A NaN may come from a product of an exact zero with something infinite or undefined (the dead branch
+    of np.where, the root of a sum of squares at 0). Only then is the tape walked again, with zeros kept
+    zero: finding out costs one dot product per input, where looking at each step would cost more.
+    """
+    with np.errstate(all="ignore"):
+        cts = _walk(tape.records, seeds, inputs, zero_stays_zero=False)
+        if any([has_nan(ct) for ct in cts]):
+            cts = _walk(tape.records, seeds, inputs, zero_stays_zero=True)
+    return cts
+
+
+def _walk(records: Any, seeds: Any, inputs: list[int], zero_stays_zero: bool) -> list[Any]:
+    cts: list[Any] = [None] * len(records)
+    owned = bytearray(len(records))  # 1 where the cotangent is a buffer that nobody else can see
+    for index, ct in seeds:
+        cts[index] = ct if cts[index] is None else cts[index] + ct
+    for index in range(len(records) - 1, -1, -1):
+        ct = cts[index]
+        if ct is None:
+            continue
+        record = records[index]
+        if record is None:
+            continue
+        cts[index] = None  # the memory of a cotangent is free as soon as it has been handed on
+        for parent, pull, kept, fix in record:
+            if fix is ACCUMULATES:
+                pull(cts, owned, parent, ct, kept)
+                continue
+            g = ct if pull is None else pull(ct, kept)
+            if zero_stays_zero and pull is not None:
+                g = keep_zero(pull, kept, ct, g)
+            if fix is not None:
+                g = restore(g, *fix)
+            total = cts[parent]
+            if total is None:
+                cts[parent] = g
+            elif owned[parent] and type(g) is ndarray:
+                np.add(total, g, out=total)
+            else:
+                cts[parent] = total = total + g
+                owned[parent] = type(total) is ndarray
+    return [_own(cts[i], owned[i]) for i in inputs]
+
+
+def _own(ct: Any, owned: int) -> Any:
+    """Return a cotangent that shares no memory with anything the tape or the caller keeps."""
+    if type(ct) is ndarray and not owned and (ct.base is not None or not ct.flags.writeable):
+        return ct.copy()
+    return ct
+
+
+def has_nan(ct: Any) -> bool:
+    if ct is None:
+        return False
+    ct = concrete(ct)
+    if type(ct) is not ndarray:
+        return bool(ct != ct)
+    norm = np.vdot(ct, ct)  # NaN if and only if an entry is NaN or, harmlessly, a square overflows
+    return bool(norm != norm)
+
+
+def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
+    """Let a product with an exact zero be zero, whatever the other factor is.
+
+    Elementwise, `g` is `ct` times a partial derivative: both may be the zero. Of other pullbacks we see
+    only the cotangent.
+    """
+    if getattr(pull, "elementwise", False):
+        partial = pull(np.ones_like(ct), kept)
+        return np.where((ct == 0) | (partial == 0), 0, g)
+    if isinstance(ct, list) or np.any(concrete(ct) != 0):
+        return g
+    return np.zeros_like(g)
+
+
+# --- reads -----------------------------------------------------------------------------------------
+
+
+def is_basic(index: Any) -> bool:
+    """Tell whether indexing with it gives a view: each entry of the result comes from its own place."""
+    kind = type(index)
+    if kind is int or kind is slice:
+        return True
+    for i in index if kind is tuple else (index,):
+        if not isinstance(i, (int, slice, EllipsisType, type(None), np.integer)) or isinstance(i, bool):
+            return False
+    return True
+
+
+def add_at(buffer: Any, index: Any, values: Any) -> None:
+    """Add to the entries at `index`, to repeated ones repeatedly."""
+    if is_basic(index) or getattr(index, "dtype", None) == np.bool_:
+        buffer[index] += values
+    else:
+        np.add.at(buffer, index, values)
+
+
+def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
+    """Add the cotangent of `x[index]` to that of `x`.
+
+    A plain buffer is written in place, so that n reads of x[i] cost O(n) in all and not O(n^2).
+    """
+    index, shape, dtype = kept
+    buffer = cts[parent]
+    if isinstance(ct, Tracer) or isinstance(buffer, Tracer):
+        ct = HANDLERS["scatter"](ct, index, shape)
+        cts[parent] = ct if buffer is None else buffer + ct
+        owned[parent] = 0
+        return
+    if not owned[parent]:
+        cts[parent] = buffer = np.zeros(shape, dtype) if buffer is None else np.array(buffer)
+        owned[parent] = 1
+    add_at(buffer, index, ct)
+
+
+accumulate.accumulates = True  # type: ignore[attr-defined]
+
+# --- the recorders -------------------------------------------------------------------------------
+
+
+def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
+    """Make `t op other` and `other op t`, quick for tracers of one tape and for constants."""
+    general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
+
+    def method(self: "TapeTracer", other: Any) -> Any:
+        kind = type(other)
+        if kind is not TapeTracer or other._trace is not self._trace:
+            if kind is float or kind is int or kind is float64:
+                return _with_scalar(self, 0, HANDLERS[ufunc], compute(self.value, other), other)
+            if kind is ndarray and other.nbytes <= COPY_BYTES and other.dtype.kind in "fiub":
+                return _with_array(self, 0, HANDLERS[ufunc], compute(self.value, other), other)
+            return general(self, other)
+        tape = self._trace
+        x, y = self.value, other.value
+        ans = compute(x, y)
+        primitive: Any = HANDLERS[ufunc]
+        pull_x, pull_y = primitive.pulls
+        keep_x, keep_y = primitive.slots
+        places = (None, ans, x, y)
+        fix_x = fix_y = None
+        if type(ans) is not float64 or type(x) is not float64 or type(y) is not float64:
+            shape, dtype = ans.shape, ans.dtype
+            if x.shape != shape or x.dtype is not dtype:
+                fix_x = (x.shape, x.dtype)
+            if y.shape != shape or y.dtype is not dtype:
+                fix_y = (y.shape, y.dtype)
+        kept_x = places[keep_x] if type(keep_x) is int else tuple([places[i] for i in keep_x])
+        kept_y = places[keep_y] if type(keep_y) is int else tuple([places[i] for i in keep_y])
+        index = len(tape.records)
+        tape.append(((self.index, pull_x, kept_x, fix_x), (other.index, pull_y, kept_y, fix_y)))
+        return TapeTracer(ans, tape, index)
+
+    def reflected(self: "TapeTracer", other: Any) -> Any:
+        kind = type(other)
+        if kind is float or kind is int or kind is float64:
+            return _with_scalar(self, 1, HANDLERS[ufunc], compute(other, self.value), other)
+        return reflected_general(self, other)
+
+    return method, reflected
+
+
+def _with_scalar(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: Any) -> Any:
+    """Record `self op other` (i = 0) or `other op self` (i = 1) for a scalar constant."""
+    x = self.value
+    places = (None, ans, other, x) if i else (None, ans, x, other)
+    keep = primitive.slots[i]
+    fix = None
+    if type(ans) is not float64 or type(x) is not float64:
+        if x.dtype is not ans.dtype:
+            fix = (x.shape, x.dtype)
+    tape = self._trace
+    index = len(tape.records)
+    kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
+    tape.append(((self.index, primitive.pulls[i], kept, fix),))
+    return TapeTracer(ans, tape, index)
+
+
+def _with_array(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: Any) -> Any:
+    """Likewise for a small array, which is copied if the rule keeps it."""
+    x = self.value
+    keep = primitive.slots[i]
+    if keep == 3 - i or type(keep) is tuple:
+        other = other.copy()
+    places = (None, ans, other, x) if i else (None, ans, x, other)
+    fix = (x.shape, x.dtype) if x.shape != ans.shape or x.dtype is not ans.dtype else None
+    tape = self._trace
+    index = len(tape.records)
+    kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
+    tape.append(((self.index, primitive.pulls[i], kept, fix),))
+    return TapeTracer(ans, tape, index)
+
+
+class TapeTracer(Tracer):
+    """A value on a tape: `index` is its node."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, value: Any, trace: Tape, index: int) -> None:
+        self.value = value
+        self._trace = trace
+        self.index = index
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        primitive = HANDLERS.get(ufunc)
+        if kwargs or method != "__call__" or type(primitive) is not Primitive or not primitive.slots:
+            if method == "__call__":
+                return call_ufunc(ufunc, inputs, kwargs)
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        if len(inputs) == 2:
+            x, y = inputs
+            if ufunc not in _BINARY:
+                _BINARY[ufunc] = _operator(ufunc, ufunc)
+            forward, reflected = _BINARY[ufunc]
+            return forward(x, y) if type(x) is TapeTracer else reflected(self, x)
+        x = self.value
+        ans = ufunc(x)
+        keep = primitive.slots[0]
+        fix = None
+        if type(ans) is not float64 and x.dtype is not ans.dtype:
+            fix = (x.shape, x.dtype)
+        kept = x if keep == 2 else ans if keep == 1 else None if keep == 0 else (ans, x)
+        tape = self._trace
+        index = len(tape.records)
+        tape.append(((self.index, primitive.pulls[0], kept, fix),))
+        return TapeTracer(ans, tape, index)
+
+    def __getitem__(self, index: Any) -> Any:
+        kind = type(index)
+        if kind is not int and kind is not slice:
+            return HANDLERS["getitem"](self, index)
+        x = self.value
+        tape = self._trace
+        node = len(tape.records)
+        ans = x[index]
+        tape.append(((self.index, accumulate, (index, x.shape, x.dtype), ACCUMULATES),))
+        return TapeTracer(ans, tape, node)
+
+    def __neg__(self) -> "TapeTracer":
+        tape = self._trace
+        index = len(tape.records)
+        ans = -self.value
+        tape.append(((self.index, HANDLERS[np.negative].pulls[0], None, None),))
+        return TapeTracer(ans, tape, index)
+
+    __add__, __radd__ = _operator(np.add, operator.add)
+    __sub__, __rsub__ = _operator(np.subtract, operator.sub)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul)
+    __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
+    __pow__, __rpow__ = _operator(np.power, operator.pow)
+
+
+_BINARY: dict[np.ufunc, tuple[Any, Any]] = {}  # the same for a ufunc called by name
