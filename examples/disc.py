@@ -80,9 +80,7 @@ def measure(model: nn.Sequential, params: Any, data: Data) -> tuple[float, float
     return float(nn.half_squared_error(y, t)), float(accuracy)
 
 
-def train(
-    model: nn.Sequential, params: Any, train_data: Data, test_data: Data, epochs: int
-) -> tuple[Run, Any]:
+def train(model: nn.Sequential, params: Any, train_data: Data, test_data: Data, epochs: int) -> Run:
     """Train by full-batch gradient descent; the time is that of the steps alone."""
     x, t = train_data
     loss_and_grads = value_and_grad(lambda params: nn.half_squared_error(model.apply(params, x), t))
@@ -97,7 +95,7 @@ def train(
             params = nn.sgd(params, grads, RATE)
             seconds += time.perf_counter() - start
     train_curve, test_curve = np.array(curves).transpose(1, 0, 2)
-    return Run(measured, train_curve, test_curve, seconds), params
+    return Run(measured, train_curve, test_curve, seconds)
 
 
 def train_with_torch(params: Any, train_data: Data, epochs: int) -> tuple[float, float]:
@@ -119,7 +117,7 @@ def train_with_torch(params: Any, train_data: Data, epochs: int) -> tuple[float,
         ((model(x) - t) ** 2).sum().div(2 * len(x)).backward()
         optimizer.step()
     seconds = time.perf_counter() - start
-    return float(((model(x) - t) ** 2).sum() / (2 * len(x))), seconds
+    return ((model(x) - t) ** 2).sum().div(2 * len(x)).item(), seconds
 
 
 def run_all(options: argparse.Namespace) -> list[Run]:
@@ -131,7 +129,7 @@ def run_all(options: argparse.Namespace) -> list[Run]:
         rng = np.random.default_rng([options.seed, repeat])
         train_data, test_data = draw_data(rng)
         start = model.init(rng)
-        run, _ = train(model, start, train_data, test_data, options.epochs)
+        run = train(model, start, train_data, test_data, options.epochs)
         if with_torch:
             loss, run.torch_seconds = train_with_torch(start, train_data, options.epochs)
             # The same arithmetic in another order: 500 steps magnify rounding errors, not more.

@@ -1,7 +1,7 @@
 """JAX-style function transforms for plain NumPy code."""
 
-from funcgrad import errors, primitives, testing, tree
-from funcgrad.custom import stop_gradient
+from funcgrad import errors, implicit, primitives, testing, tree
+from funcgrad.custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
 from funcgrad.errors import FuncgradError
 from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.mapping import vmap
@@ -11,10 +11,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FuncgradError",
+    "checkpoint",
+    "custom_jvp",
+    "custom_vjp",
     "errors",
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "jacfwd",
     "jacobian",
     "jacrev",

@@ -138,6 +138,11 @@ def handle(*callables: Any) -> Callable[[Handler], Handler]:
     return register
 
 
+def existing(*names: str) -> list[Any]:
+    """Return the NumPy functions of these names that the installed release has."""
+    return [getattr(np, name) for name in names if hasattr(np, name)]
+
+
 def dotted_name(fun: Any) -> str:
     """Name a NumPy callable as a user writes it: `np.linalg.inv`."""
     module = getattr(fun, "__module__", None) or "numpy"
@@ -194,6 +199,8 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
     if not kwargs:
         return handler(*inputs)
+    if ufunc.signature is not None:
+        return handler(*inputs, **kwargs)
     return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
 
 
@@ -215,7 +222,7 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
     if out is not None:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
-        inputs = tuple([HANDLERS[np.astype](as_array(x), dtype) for x in inputs])
+        inputs = tuple([as_array(x).astype(dtype) for x in inputs])
     result = handler(*inputs)
     if out is not None and result.dtype != out[0].dtype:
         if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
@@ -388,8 +395,17 @@ class Tracer:
     __rmul__ = reflected_operator(np.multiply)
     __truediv__ = binary_operator(np.divide)
     __rtruediv__ = reflected_operator(np.divide)
-    __pow__ = binary_operator(np.power)
-    __rpow__ = reflected_operator(np.power)
+    __and__ = binary_operator(np.bitwise_and)
+    __rand__ = reflected_operator(np.bitwise_and)
+    __or__ = binary_operator(np.bitwise_or)
+    __ror__ = reflected_operator(np.bitwise_or)
+    __xor__ = binary_operator(np.bitwise_xor)
+    __rxor__ = reflected_operator(np.bitwise_xor)
+    __lshift__ = binary_operator(np.left_shift)
+    __rlshift__ = reflected_operator(np.left_shift)
+    __rshift__ = binary_operator(np.right_shift)
+    __rrshift__ = reflected_operator(np.right_shift)
+    __invert__ = unary_operator(np.invert)
     __matmul__ = binary_operator(np.matmul)
     __rmatmul__ = reflected_operator(np.matmul)
     __mod__ = binary_operator(np.remainder)
@@ -410,6 +426,12 @@ class Tracer:
     __floor__ = unary_operator(np.floor)
     __ceil__ = unary_operator(np.ceil)
     __trunc__ = unary_operator(np.trunc)
+
+    def __pow__(self, other: Any) -> Any:
+        return HANDLERS["pow"](self, other)  # as NumPy's operator: squares and roots, not np.power
+
+    def __rpow__(self, other: Any) -> Any:
+        return HANDLERS["pow"](other, self)
 
     def __round__(self, ndigits: int | None = None) -> Any:
         return HANDLERS[np.round](self, ndigits or 0)
@@ -477,7 +499,7 @@ class Tracer:
     def astype(
         self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
     ) -> Any:
-        return HANDLERS[np.astype](self, np.dtype(dtype), copy=copy)
+        return HANDLERS["astype"](self, np.dtype(dtype))
 
     def item(self, *args: Any) -> Any:
         if args:

@@ -86,21 +86,27 @@ class Tape(Trace):
         return TapeTracer(ans, self, index)
 
     def _outputs(self, ans: tuple[Any, ...], index: int) -> Any:
-        """Make a node per output of a primitive with several; each hands its cotangent to `index`."""
-        nodes = []
-        for i, x in enumerate(ans):
-            if not has_derivative(x):
-                nodes.append(x)
-                continue
-            nodes.append(TapeTracer(x, self, len(self.records)))
-            self.append(((index, _put_output, (i, ans), ACCUMULATES),))
+        nodes = self.split(ans, index)
         return type(ans)(*nodes) if hasattr(ans, "_fields") else tuple(nodes)
+
+    def split(self, outputs: Any, index: int) -> list[Any]:
+        """Make a node per output of record `index`; each hands its cotangent to it."""
+        like = [(np.shape(x), getattr(x, "dtype", object)) for x in outputs]
+        nodes = []
+        for i, x in enumerate(outputs):
+            if has_derivative(x):
+                nodes.append(TapeTracer(x, self, len(self.records)))
+                self.append(((index, _put_output, (i, like), ACCUMULATES),))
+            else:
+                nodes.append(x)
+        return nodes
 
 
 def has_derivative(ans: Any) -> bool:
+    """Tell whether a result is floating-point (or one of several is)."""
     if isinstance(ans, tuple):
-        return any(has_derivative(x) for x in ans)
-    return ans.dtype.kind in "fc"  # type: ignore[no-any-return]
+        return any([has_derivative(x) for x in ans])
+    return getattr(ans, "dtype", np.dtype(object)).kind in "fc"
 
 
 def _edge(primitive: Primitive, i: int, args: Any, ans: Any, values: list[Any], settings: Any) -> Any:
@@ -128,10 +134,11 @@ def _edge(primitive: Primitive, i: int, args: Any, ans: Any, values: list[Any], 
 
 
 def _put_output(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
-    i, outputs = kept
+    """Put the cotangent of one output into the list of those of all outputs."""
+    i, like = kept
     if cts[parent] is None:
-        cts[parent] = [None] * len(outputs)
-    cts[parent][i] = ct if cts[parent][i] is None else cts[parent][i] + ct
+        cts[parent] = [np.zeros(shape, dtype) for shape, dtype in like]
+    cts[parent][i] = cts[parent][i] + ct
 
 
 # --- the backward pass ---------------------------------------------------------------------------

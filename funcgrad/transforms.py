@@ -330,7 +330,7 @@ def _tangent_of(trace: Forward, x: Any) -> Any:
     t = x.tangent if isinstance(x, ForwardTracer) and x._trace is trace else None
     if t is None:
         return np.zeros(np.shape(x), np.result_type(x))[()]
-    return own(t)
+    return t[()] if isinstance(t, np.ndarray) and not t.shape else own(t)
 
 
 # --- linearize -----------------------------------------------------------------------------------

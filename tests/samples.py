@@ -247,7 +247,6 @@ REDUCTIONS = [
         for name in ("sum", "prod", "mean", "max", "min", "var", "std")
     ],
     Sample(lambda x: np.sum(a=x, axis=1), (R,), of=np.sum, exact=False),
-    Sample(lambda x, y: np.sum([x, y]), (VECTOR, OTHER), of=np.sum, exact=False),
     *[
         Sample(lambda x, ufunc=ufunc, options=options: ufunc.reduce(x, **options), (CUBE,), of=(ufunc, "reduce"), exact=False)
         for ufunc in (np.add, np.multiply, np.maximum, np.minimum)
@@ -461,7 +460,6 @@ INDEXING = [
     Sample(np.where, (True, VECTOR, OTHER)),
     Sample(np.where, (ROW_MASK, NO_ROWS, 1.0)),
     Sample(lambda x: np.where(x > 0, x * x, -x), (R,), of=np.where),
-    Sample(lambda x: np.where(x > 0), (R,), of=np.nonzero, constant=True, vmap=False),
     Sample(np.nonzero, (R,), constant=True, vmap=False),
     Sample(np.clip, (R, -0.5, 0.6)),
     Sample(np.clip, (R, None, 0.6)),
@@ -479,6 +477,14 @@ INDEXING = [
     Sample(np.take_along_axis, (R, np.argsort(S, 1)), {"axis": 1}),
     Sample(np.take_along_axis, (R, np.array([[2, 0, 0, 1]])), {"axis": 0}),
     Sample(np.take_along_axis, (R, np.array([5, 0, 0])), {"axis": None}),
+    # Order.
+    *[Sample(np.sort, (CUBE,), options) for options in ({}, {"axis": 0}, {"axis": None})],
+    Sample(np.sort, (R,), {"kind": "stable"}),
+    Sample(np.sort, (NO_ROWS,), {"axis": 0}),
+    *[
+        Sample(np.argsort, (CUBE,), options, constant=True)
+        for options in ({}, {"axis": 0}, {"axis": None}, {"kind": "stable"}, {"stable": True})
+    ],
 ]
 
 # --- products ------------------------------------------------------------------------------------
@@ -566,7 +572,7 @@ PRODUCTS = [
     Sample(np.linalg.matmul, factors((3, 4), (4, 2)), exact=False),
     *[Sample(np.dot, factors(*shapes), complex=True, exact=False) for shapes in DOT_SHAPES],
     Sample(np.dot, factors((2, 3, 4), (5, 4, 2)), exact=False),
-    Sample(lambda x, y: x.dot(y), factors((3, 4), (4,)), of=np.dot, exact=False),
+    Sample(lambda x: x.dot(VECTOR), (R,), of=np.dot, exact=False),
     *[Sample(np.inner, factors(*shapes), complex=True, exact=False) for shapes in INNER_SHAPES],
     *[
         Sample(np.vdot, factors(*shapes), complex=True, exact=False)
@@ -633,10 +639,11 @@ CREATION = [
     Sample(lambda x: np.zeros_like(x, dtype=int), (R,), of=np.zeros_like, constant=True),
     Sample(lambda x: np.empty_like(x).shape, (R,), of=np.empty_like, constant=True),
     Sample(np.full_like, (R, 2.5)),
-    Sample(np.full_like, (R, SCALAR)),
-    Sample(np.full_like, (R, VECTOR)),
-    Sample(np.full_like, (R, SCALAR), {"shape": (2,)}),
-    Sample(np.full_like, (R, SCALAR), {"dtype": np.complex128}),
+    *[
+        Sample(lambda x, options=options: np.full_like(x, x[0, 1], **options), (R,), of=np.full_like)
+        for options in ({}, {"shape": (2,)}, {"dtype": np.complex128})
+    ],
+    Sample(lambda x: np.full_like(x, x[0]), (R,), of=np.full_like, complex=True),
     *[
         Sample(lambda x, fun=fun: fun([[x[0], x[2]], [1.0, x[0] * x[1]]], like=x), (VECTOR,), of=fun)
         for fun in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)

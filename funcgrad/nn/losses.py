@@ -156,7 +156,7 @@ def multiclass_hinge(logits: Array, labels: Array) -> Array:
         labels = labels.argmax(axis=-1)
     margins = 1 + logits - _entry_per_row(logits, labels)[..., None]
     right = np.arange(logits.shape[-1]) == labels[..., None]
-    return np.where(right | (margins <= 0), 0, margins).sum(axis=-1).mean()
+    return np.where(np.logical_or(right, margins <= 0), 0, margins).sum(axis=-1).mean()
 
 
 def sigmoid_cross_entropy(logits: Array, labels: Array) -> Array:

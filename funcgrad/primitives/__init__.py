@@ -4,6 +4,7 @@ from funcgrad.primitives import (
     complex_parts,
     creation,
     indexing,
+    linalg,
     products,
     reductions,
     shaping,

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from funcgrad.core import CREATORS, Tracer, as_array, find_trace, handle, is_traced, unsupported
+from funcgrad.core import CREATORS, Tracer, as_array, existing, find_trace, handle, is_traced, unsupported
 from funcgrad.primitives.families import elementwise
 
 
@@ -21,7 +21,7 @@ _astype = elementwise(_cast, 1, name="astype")
 _copy = elementwise(np.copy, 1, name="copy")
 
 
-@handle(np.astype)
+@handle("astype", *existing("astype"))
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """Cast; between inexact types the derivative is the cast, to any other type it is zero."""
     return _astype(x, dtype=np.dtype(dtype))
@@ -35,7 +35,8 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 def _like(fill: Any, a: Any, dtype: Any, shape: Any) -> Any:
     shape = a.shape if shape is None else shape
-    return constant_like(a, np.full(shape, fill, a.dtype if dtype is None else dtype))
+    value = np.full(shape, fill, a.dtype if dtype is None else dtype)
+    return constant_like(a, value) if value.dtype.kind in "fc" else value
 
 
 @handle(np.zeros_like, np.empty_like)
@@ -114,7 +115,8 @@ def _plain_creator(fun: Any) -> Any:
     def creator(like: Tracer, *args: Any, **kwargs: Any) -> Any:
         if find_trace([*args, *kwargs.values()]) is not None:
             unsupported(f"np.{fun.__name__} of a traced value", "compute it from np.arange(n) of plain numbers")
-        return constant_like(like, fun(*args, **kwargs))
+        value = fun(*args, **kwargs)
+        return constant_like(like, value) if value.dtype.kind in "fc" else value
 
     return creator
 
@@ -124,7 +126,9 @@ for _fun in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri
 
 
 @_creator(np.full)
-def full(like: Tracer, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> Any:
+def full(
+    like: Tracer, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None
+) -> Any:
     """Return a traced array filled with `fill_value`, traced or not."""
     if not is_traced(fill_value):
         return constant_like(like, np.full(shape, fill_value, dtype))

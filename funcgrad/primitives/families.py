@@ -118,7 +118,8 @@ def elementwise(fun: Any, *partials: Any, name: str | None = None) -> Primitive:
     primitive.elementwise = True
     primitive.pulls = tuple([pull for pull, _ in rules])
     primitive.keeps = tuple([_keeper(names, parameters) for _, names in rules])
-    primitive.slots = tuple([_places(names, parameters) for _, names in rules])
+    if zero not in primitive.pulls:  # the quick recorders take it that every argument has an edge
+        primitive.slots = tuple([_places(names, parameters) for _, names in rules])
     # The Jacobian is diagonal, so it is its own transpose: the jvp is the vjp.
     primitive.jvps = tuple(
         [_pushforward(pull, keep) for pull, keep in zip(primitive.pulls, primitive.keeps, strict=True)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, handle, unsupported
+from funcgrad.core import Primitive, as_array, existing, handle, unsupported
 from funcgrad.primitives.axes import normalize_axes
 from funcgrad.primitives.families import bilinear, register
 
@@ -87,13 +87,13 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 handle(np.linalg.vecdot)(vecdot)
 
 
-@handle(np.matvec)
+@handle(*existing("matvec"))
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Return the product of matrices with vectors."""
     return (as_array(x1) @ as_array(x2)[..., None])[..., 0]
 
 
-@handle(np.vecmat)
+@handle(*existing("vecmat"))
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Return the product of (conjugated) vectors with matrices."""
     return (as_array(x1).conj()[..., None, :] @ as_array(x2))[..., 0, :]

@@ -156,8 +156,8 @@ def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
             a = np.where(where, a, initial)
         axes = normalize_axes(axis, a.ndim)
         if initial is not None and not count(a.shape, axes):
-            result = np.broadcast_to(initial, [n for i, n in enumerate(a.shape) if i not in axes])
-            return _keep(result, a, axes, keepdims)
+            shape = kept_shape(a.shape, axes) if keepdims else [n for i, n in enumerate(a.shape) if i not in axes]
+            return np.full(shape, initial, np.result_type(a.dtype, initial))
         result = _keep(reduce(a, axes=axes), a, axes, keepdims)
         return result if initial is None else join(result, initial)
 
@@ -265,12 +265,13 @@ def _constant_reduction(fun: Any) -> None:
     """Declare a reduction with a whole-number or boolean result."""
 
     def batch(args: Any, mapped: Any, settings: Any) -> Any:
-        axis = settings.get("axis")
+        (x,), axis = args, settings["axis"]
+        shape = (len(x),) + (1,) * (x.ndim - 1)
         if axis is None:
-            args = (args[0].reshape(len(args[0]), -1),)
-            return fun(*args, **{**settings, "axis": 1})
-        axes = outside(normalize_axes(axis, args[0].ndim - 1))
-        return fun(*args, **{**settings, "axis": axes if len(axes) > 1 else axes[0]})
+            result = new(x.reshape(len(x), -1), axis=1)
+            return result.reshape(shape) if settings.get("keepdims") else result
+        axes = outside(normalize_axes(axis, x.ndim - 1))
+        return new(x, **{**settings, "axis": axes if isinstance(axis, tuple) else axes[0]})
 
     new = constant(fun, batch=batch)
 

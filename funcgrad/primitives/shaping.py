@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
+from funcgrad.core import Primitive, as_array, existing, handle, is_traced, unsupported
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
 from funcgrad.primitives.families import linear, register
 
@@ -396,7 +396,7 @@ handle(np.hsplit)(lambda ary, indices_or_sections: split(ary, indices_or_section
 handle(np.dsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 2))
 
 
-@handle(np.unstack)
+@handle(*existing("unstack"))
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     """Return the slices along an axis."""
     return tuple(moveaxis(x, axis, 0))

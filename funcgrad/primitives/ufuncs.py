@@ -4,6 +4,7 @@ Values at kinks stand beside the rule. A product of a zero cotangent with an inf
 derivative is zero; the backward pass sees to that, no rule needs to.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def _power_dy(ans: Any, x: Any) -> Any:
 
 
 elementwise(np.power, _power_dx, _power_dy)
+handle("pow")(elementwise(operator.pow, _power_dx, _power_dy, name="pow"))
 elementwise(np.float_power, _power_dx, _power_dy)
 
 # --- exponentials and logarithms -----------------------------------------------------------------
@@ -173,7 +175,7 @@ def divmod(x: Any, y: Any) -> Any:
 # --- piecewise constant --------------------------------------------------------------------------
 
 for _fun in (
-    [np.floor, np.ceil, np.trunc, np.rint, np.sign, np.spacing, np.heaviside, np.floor_divide]
+    [np.floor, np.ceil, np.trunc, np.rint, np.spacing, np.heaviside, np.floor_divide]
     + [np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal]
     + [np.isnan, np.isinf, np.isfinite, np.isnat, np.signbit]
     + [np.logical_and, np.logical_or, np.logical_xor, np.logical_not]
@@ -191,3 +193,15 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     if out is not None:
         unsupported("np.round with out=", "use the returned value")
     return _round(a, decimals=decimals)
+
+
+_sign = constant(np.sign)
+
+
+@handle(np.sign)
+def sign(x: Any) -> Any:
+    """Return the sign, a constant; of a complex number x / abs(x), which is none."""
+    if x.dtype.kind != "c":
+        return _sign(x)
+    length = np.absolute(x)
+    return np.where(length == 0, 0, x / np.where(length == 0, 1, length))

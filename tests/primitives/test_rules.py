@@ -184,8 +184,7 @@ def test_every_primitive_is_reached_by_a_sample(monkeypatch):
 
     monkeypatch.setattr(Primitive, "__call__", record)
     for sample in SMOOTH + CONSTANT:
-        fun, xs = of_some(sample, sample.args, places(sample.args))
-        vjp(lambda *ts, fun=fun: fun(*ts) and None, *xs) if False else trace(fun, xs)
+        trace(*of_some(sample, sample.args, places(sample.args)))
     assert not REGISTRY.keys() - reached
 
 
@@ -201,19 +200,25 @@ def trace(fun, xs):
     return results[0]
 
 
-@each([s for s in SMOOTH + CONSTANT if places(s.args)])
-def test_a_sample_reaches_the_function_it_names(sample, monkeypatch):
-    class ReachedError(Exception):
-        pass
+class ReachedError(Exception):
+    pass
 
-    def reached(*args, **kwargs):
+
+class Reached:
+    """Stands for an entry of the registry, and tells that it was used."""
+
+    def __getattr__(self, name):
         raise ReachedError
 
-    for table in (HANDLERS, METHOD_HANDLERS, CREATORS, REGISTRY):
-        if sample.key in table and not isinstance(sample.key, str):
-            monkeypatch.setitem(table, sample.key, reached)
-    if isinstance(sample.key, str):
-        pytest.skip("no NumPy function")
+    def __call__(self, *args, **settings):
+        raise ReachedError
+
+
+@each([s for s in SMOOTH + CONSTANT if places(s.args) and not isinstance(s.key, str)])
+def test_a_sample_reaches_the_function_it_names(sample, monkeypatch):
+    for table in (HANDLERS, METHOD_HANDLERS, CREATORS):
+        if sample.key in table:
+            monkeypatch.setitem(table, sample.key, Reached())
     with pytest.raises(ReachedError):
         trace(*of_some(sample, sample.args, places(sample.args)))
 
@@ -326,7 +331,6 @@ def test_single_precision_stays(sample):
     singles = {np.float32: np.float64, np.complex64: np.complex128}
     for dtype in list(singles)[: 1 + sample.complex]:
         args = arguments(sample, dtype)
-        wide = tuple([in_dtype(x, singles[dtype]) if is_differentiable(x) else x for x in args])
         wide = tuple([x.astype(singles[dtype]) if is_differentiable(x) else x for x in args])
         check_against_wider(sample, args, wide)
 
@@ -349,7 +353,11 @@ def check_against_wider(sample, args, wide):
 
 
 def strided(x):
-    return np.repeat(x, 2, -1)[..., ::2] if x.ndim else x
+    return np.repeat(x, 2, -1)[..., ::2]
+
+
+def transposed(x):
+    return x.T.copy().T
 
 
 def reversed_in_memory(x):
@@ -367,8 +375,9 @@ def test_the_layout_in_memory_does_not_matter(sample):
     cts = random_like(sample(*sample.args), seed=1)
     fun, xs = of_some(sample, sample.args, places(sample.args))
     expected = vjp(fun, *xs)[1](cts)
-    for layout in (strided, np.asfortranarray, reversed_in_memory, read_only):
-        gradients = check_pullback(fun, [layout(x) for x in xs], like(cts, [layout(ct) for ct in parts(cts)]))
+    for layout in (strided, transposed, reversed_in_memory, read_only):
+        moved, moved_cts = [[layout(x) if x.ndim else x for x in ys] for ys in (xs, parts(cts))]
+        gradients = check_pullback(fun, moved, like(cts, moved_cts))
         assert_close(gradients, expected, ROUNDING)
 
 

@@ -1,0 +1,96 @@
+"""The activations, their tails and kinks, and their derivatives."""
+
+import numpy as np
+import pytest
+
+from funcgrad import grad, nn
+from funcgrad.testing import check_grads
+
+INF, NAN = np.inf, np.nan
+
+
+def derivative(fun, x):
+    return grad(lambda x: fun(x).sum())(np.array(x))
+
+
+def test_relu_is_the_positive_part_and_keeps_nan():
+    x = np.array([-INF, -2.0, -0.0, 0.0, 3.0, INF, NAN])
+    np.testing.assert_array_equal(nn.relu(x), [0, 0, 0, 0, 3, INF, NAN])
+
+
+def test_relu_has_derivative_zero_at_zero():
+    x = [-INF, -2.0, 0.0, 3.0, INF]
+    np.testing.assert_array_equal(derivative(nn.relu, x), [0, 0, 0, 1, 1])
+
+
+def test_sigmoid_keeps_its_relative_precision_in_both_tails():
+    x = np.array([-700.0, -40.0, -1.0, 0.0, 1.0])
+    np.testing.assert_allclose(nn.sigmoid(x), np.exp(x) / (1 + np.exp(x)), rtol=1e-14)
+    np.testing.assert_allclose(1 - nn.sigmoid(x[1:]), nn.sigmoid(-x[1:]), rtol=1e-14)
+
+
+def test_sigmoid_has_its_derivative_everywhere():
+    x = np.array([-700.0, -40.0, -1.0, -1e-300, 0.0, 1e-300, 1.0, 40.0, 700.0])
+    expected = nn.sigmoid(x) * nn.sigmoid(-x)
+    np.testing.assert_allclose(derivative(nn.sigmoid, x), expected, rtol=1e-13)
+    assert derivative(nn.sigmoid, [0.0]) == 0.25
+
+
+def test_sigmoid_at_infinity():
+    x = [-INF, -1e4, 1e4, INF]
+    np.testing.assert_array_equal(nn.sigmoid(np.array(x)), [0, 0, 1, 1])
+    np.testing.assert_array_equal(derivative(nn.sigmoid, x), [0, 0, 0, 0])
+
+
+def test_tanh_is_numpys():
+    x = np.linspace(-3, 3, 7)
+    np.testing.assert_array_equal(nn.tanh(x), np.tanh(x))
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1, (0, 1)])
+def test_softmax_sums_to_one_and_is_the_exponential_of_log_softmax(rng, axis):
+    x = rng.normal(size=(3, 4))
+    p = nn.softmax(x, axis)
+    np.testing.assert_allclose(p, np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True), rtol=1e-14)
+    np.testing.assert_allclose(np.exp(nn.log_softmax(x, axis)), p, rtol=1e-14)
+
+
+def test_softmax_does_not_overflow():
+    x = np.array([[1e4, -1e4], [1e308, 1e308], [-1e308, -1e308], [-INF, 2.0]])
+    np.testing.assert_array_equal(nn.softmax(x), [[1, 0], [0.5, 0.5], [0.5, 0.5], [0, 1]])
+    np.testing.assert_array_equal(nn.log_softmax(x)[0], [0, -2e4])
+
+
+@pytest.mark.parametrize("row", [[INF, 0.0], [-INF, -INF]])
+def test_softmax_without_a_limit_is_nan(row):
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(nn.softmax(np.array(row))).all()
+
+
+def test_softmax_has_the_jacobian_diag_p_minus_p_p(rng):
+    x, ct = rng.normal(size=5), rng.normal(size=5)
+    p = nn.softmax(x)
+    expected = p * ct - p * (p @ ct)
+    np.testing.assert_allclose(grad(lambda x: nn.softmax(x) @ ct)(x), expected, atol=1e-15)
+
+
+def test_log_softmax_has_the_jacobian_one_minus_p(rng):
+    x, ct = rng.normal(size=5), rng.normal(size=5)
+    expected = ct - nn.softmax(x) * ct.sum()
+    np.testing.assert_allclose(grad(lambda x: nn.log_softmax(x) @ ct)(x), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("fun", [nn.sigmoid, nn.tanh, nn.softmax, nn.log_softmax])
+def test_second_derivatives(fun, rng):
+    weights = rng.normal(size=(2, 3))
+    check_grads(lambda x: (weights * fun(x)).sum(), (rng.normal(size=(2, 3)),), modes=("rev",))
+
+
+@pytest.mark.parametrize("fun", [nn.relu, nn.sigmoid, nn.tanh, nn.softmax, nn.log_softmax])
+def test_float32_and_shape_are_kept(fun):
+    for shape in [(), (3,), (2, 3), (0, 3)]:
+        x = np.ones(shape, np.float32)
+        if shape or fun in (nn.relu, nn.sigmoid, nn.tanh):
+            y, g = fun(x), grad(lambda x: fun(x).sum())(x)
+            assert (y.shape, y.dtype) == (shape, np.float32)
+            assert (g.shape, g.dtype) == (shape, np.float32)
