@@ -9,11 +9,16 @@ saves the learning curves.
 """
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+# Before NumPy loads. Matrices this small gain nothing from a second thread, and when the cores are
+# busy with other programs the threads wait for each other: several times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 

@@ -16,6 +16,7 @@ the figures are the report's, within the spread between runs.
 
 import argparse
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+# Before NumPy and PyTorch load. Matrices of 25 columns gain nothing from a second thread, and when
+# the cores are busy with other programs the threads wait for each other: several times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
@@ -179,7 +184,7 @@ def print_times(runs: list[Run]) -> None:
         print(f"{who + ', report':22} {mean:.3f} s   {median:.3f} s")
     if torch:
         ratio = np.median(times["funcgrad"]) / np.median(torch)
-        print(f"funcgrad takes {ratio:.2f} of PyTorch's time (float64, eager, this machine).")
+        print(f"funcgrad takes {ratio:.2f} of PyTorch's time (float64, eager, one thread each).")
 
 
 def save_figure(runs: list[Run], path: Path) -> None:

@@ -5,9 +5,12 @@ from funcgrad.custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
 from funcgrad.errors import FuncgradError
 from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.mapping import vmap
+from funcgrad.memory import keep_freed_memory
 from funcgrad.transforms import grad, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
+
+keep_freed_memory()
 
 __all__ = [
     "FuncgradError",

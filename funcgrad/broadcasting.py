@@ -1,5 +1,6 @@
 """What broadcasting and promotion did to an array, undone in its cotangent."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,42 @@ def restore(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` over the axes that broadcasting from `shape` added or stretched."""
     extra = g.ndim - len(shape)
-    if extra == 1 and g.ndim == 2 and type(g) is np.ndarray and g.shape[1:] == shape and len(g):
-        return _ones(len(g), g.dtype) @ g  # 5.7 us against 30 us by sum(axis=0) for 1000 x 25
     axes = [*range(extra)]
     for i, n in enumerate(shape, extra):
         if n == 1 and g.shape[i] != 1:
             axes.append(i)
+    if type(g) is np.ndarray and g.dtype.char in "fd" and g.size and len(axes) < g.ndim:
+        summed = _sum_by_product(g, axes)
+        if summed is not None:
+            return summed.reshape(shape)
     return g.sum(tuple(axes)).reshape(shape)
 
 
-def _ones(n: int, dtype: Any, cache: dict[Any, Any] = {}) -> Any:  # noqa: B006  # a cache of one
-    key = (n, dtype)
-    if key not in cache:
-        cache.clear()
-        cache[key] = np.ones(n, dtype)
-    return cache[key]
+def _sum_by_product(g: Any, axes: list[int]) -> Any:
+    """Sum over leading or trailing axes by a matrix product with ones, which BLAS does quickest.
+
+    1000 x 25 over axis 0 takes 4.8 us, np.add.reduce 27; 1000 x 2 over axis 1 takes 1.9 us against 26. A backward
+    pass owes nobody the rounding of np.sum.
+    """
+    k = len(axes)
+    if axes == [*range(k)]:
+        table = g.reshape(-1, _size(g.shape[k:]))
+        return _ones(len(table), g.dtype) @ table
+    if axes == [*range(g.ndim - k, g.ndim)]:
+        table = g.reshape(_size(g.shape[: g.ndim - k]), -1)
+        return table @ _ones(table.shape[1], g.dtype)
+    return None
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    n = 1
+    for i in shape:
+        n *= i
+    return n
+
+
+@functools.lru_cache(maxsize=16)
+def _ones(n: int, dtype: Any) -> Any:
+    ones = np.ones(n, dtype)
+    ones.flags.writeable = False
+    return ones

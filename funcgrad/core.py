@@ -159,6 +159,9 @@ def unsupported(name: str, fix: str | None = None) -> NoReturn:
 # --- operators -----------------------------------------------------------------------------------
 
 
+_PLAIN = {float, int, complex, np.ndarray, np.float64}
+
+
 def _defers(other: Any) -> bool:
     return getattr(type(other), "__array_ufunc__", True) is None
 
@@ -167,7 +170,9 @@ def binary_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """Make the method for `t + other`."""
 
     def method(self: Any, other: Any) -> Any:
-        return NotImplemented if _defers(other) else call_ufunc(ufunc, (self, other), {})
+        if type(other) not in _PLAIN and _defers(other):
+            return NotImplemented
+        return call_ufunc(ufunc, (self, other), {})
 
     return method
 
@@ -195,8 +200,11 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     handler = HANDLERS.get(ufunc)
     if handler is None:
         handler = find_ufunc(ufunc)
-    _refuse_foreign(inputs)
-    inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
+    for x in inputs:
+        if type(x) is list or type(x) is tuple:
+            inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
+        elif isinstance(x, FOREIGN):
+            refuse_foreign(type(x))
     if not kwargs:
         return handler(*inputs)
     if ufunc.signature is not None:
@@ -262,13 +270,15 @@ def as_array(x: Any) -> Any:
     return np.asarray(x)
 
 
-def _refuse_foreign(args: Any) -> None:
-    for x in args:
-        if isinstance(x, (np.matrix, np.ma.MaskedArray)):
-            unsupported(
-                f"a {type(x).__name__} together with a traced array",
-                "pass a plain array: np.asarray(x), and np.where for the masked entries",
-            )
+FOREIGN = (np.matrix, np.ma.MaskedArray)  # arrays whose operators mean something else
+
+
+def refuse_foreign(kind: type) -> NoReturn:
+    """Raise for an operation with an array type that NumPy's rules do not hold for."""
+    unsupported(
+        f"a {kind.__name__} together with a traced array",
+        "pass a plain array: np.asarray(x), and np.where for the masked entries",
+    )
 
 
 # --- the tracer ----------------------------------------------------------------------------------
@@ -304,7 +314,9 @@ class Tracer:
             if creator is None:
                 unsupported(dotted_name(func))
             return creator(self, *args, **kwargs)
-        _refuse_foreign(args)
+        for kind in types:
+            if issubclass(kind, FOREIGN):
+                refuse_foreign(kind)
         return handler(*args, **kwargs)
 
     # What would cut the gradient without a word.

@@ -66,17 +66,27 @@ class Tape(Trace):
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         if self.append is leaked:
             leaked()
-        values = [x.value if isinstance(x, Tracer) and x._trace is self else x for x in args]
-        ans = primitive(*values, **settings)
+        values, mine, nested = list(args), [], False
+        for i, x in enumerate(args):  # loops, not comprehensions: 0.4 us per call
+            if isinstance(x, Tracer):
+                if x._trace is self:
+                    mine.append(i)
+                    values[i] = x = x.value
+                    nested = nested or isinstance(x, Tracer)
+                else:
+                    nested = True
+        ans = primitive(*values, **settings) if nested else primitive.fun(*values, **settings)
         if not primitive.pulls or not has_derivative(ans):
             return ans
-        settings = dict(settings)
         edges = []
-        for i, x in enumerate(args):
-            if isinstance(x, Tracer) and x._trace is self:
-                edge = _edge(primitive, i, args, ans, values, settings)
-                if edge is not None:
-                    edges.append(edge)
+        for i in mine:
+            pull, keep = primitive.pull(i, values)
+            if pull is zero:
+                continue
+            x = values[i]
+            if keep.args or keep.settings:
+                pull, values, settings = _protected(keep, pull, args, values, settings)
+            edges.append((args[i].index, pull, keep(ans, values, settings), _fix(primitive, pull, x, ans)))
         if not edges:
             return ans
         index = len(self.records)
@@ -106,31 +116,33 @@ def has_derivative(ans: Any) -> bool:
     """Tell whether a result is floating-point (or one of several is)."""
     if isinstance(ans, tuple):
         return any([has_derivative(x) for x in ans])
-    return getattr(ans, "dtype", np.dtype(object)).kind in "fc"
+    return hasattr(ans, "dtype") and ans.dtype.kind in "fc"
 
 
-def _edge(primitive: Primitive, i: int, args: Any, ans: Any, values: list[Any], settings: Any) -> Any:
-    """Return the edge from the result to argument `i`, or `None` if its derivative is zero."""
-    pull, keep = primitive.pull(i, values)
-    if pull is zero:
-        return None
-    x = args[i]
+def _protected(keep: Any, pull: Any, args: Any, values: list[Any], settings: Any) -> Any:
+    """Guard the constants that will be kept against later changes."""
     checks: list[Any] = []
     for j in keep.args:
-        if args[j] is values[j]:  # not traced by this tape
-            values[j] = protect(values[j], checks)
+        x = values[j]
+        if x is args[j] and type(x) is ndarray:  # not traced
+            values[j] = protect(x, checks)
     for name in keep.settings:
-        settings[name] = protect(settings[name], checks)
-    if checks:
-        pull = checked(pull, checks)
-    fix = None
-    if hasattr(pull, "accumulates"):
-        fix = ACCUMULATES
-    elif primitive.multiple:
-        fix = (x.shape, x.dtype)
-    elif x.dtype != ans.dtype or (primitive.elementwise and x.shape != ans.shape):
-        fix = (x.shape, x.dtype)
-    return x.index, pull, keep(ans, values, settings), fix
+        x = settings[name]
+        if isinstance(x, (ndarray, tuple, list)):
+            settings = {**settings, name: protect(x, checks)}
+    return (checked(pull, checks) if checks else pull), values, settings
+
+
+def _fix(primitive: Primitive, pull: Any, x: Any, ans: Any) -> Any:
+    """Return what the cotangent of `x` must be restored to, or None."""
+    if primitive.multiple:
+        return (x.shape, x.dtype)
+    if primitive.elementwise and x.shape != ans.shape:
+        return (x.shape, x.dtype)
+    if getattr(pull, "accumulates", False):
+        return ACCUMULATES
+    dtype = x.dtype
+    return None if dtype is ans.dtype or dtype == ans.dtype else (x.shape, dtype)
 
 
 def _put_output(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
@@ -276,7 +288,7 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
         if kind is not TapeTracer or other._trace is not self._trace:
             if kind is float or kind is int or kind is float64:
                 return _with_scalar(self, 0, HANDLERS[ufunc], compute(self.value, other), other)
-            if kind is ndarray and other.nbytes <= COPY_BYTES and other.dtype.kind in "fiub":
+            if kind is ndarray and other.nbytes <= COPY_BYTES and not other.dtype.hasobject:
                 return _with_array(self, 0, HANDLERS[ufunc], compute(self.value, other), other)
             return general(self, other)
         tape = self._trace
@@ -303,6 +315,8 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
         kind = type(other)
         if kind is float or kind is int or kind is float64:
             return _with_scalar(self, 1, HANDLERS[ufunc], compute(other, self.value), other)
+        if kind is ndarray and other.nbytes <= COPY_BYTES and not other.dtype.hasobject:
+            return _with_array(self, 1, HANDLERS[ufunc], compute(other, self.value), other)
         return reflected_general(self, other)
 
     return method, reflected
@@ -337,6 +351,40 @@ def _with_array(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: Any
     kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
     tape.append(((self.index, primitive.pulls[i], kept, fix),))
     return TapeTracer(ans, tape, index)
+
+
+def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
+    """Make `t < other`: a plain result, without a record."""
+    general = binary_operator(ufunc)
+
+    def method(self: "TapeTracer", other: Any) -> Any:
+        kind = type(other)
+        if (kind is float or kind is int or kind is ndarray) and self._trace.append is not leaked:
+            return compare(self.value, other)
+        return general(self, other)
+
+    return method
+
+
+def _matmul(self: "TapeTracer", other: Any) -> Any:
+    """Multiply matrices of one tape."""
+    tape = self._trace
+    if type(other) is not TapeTracer or other._trace is not tape:
+        return _general_matmul(self, other)
+    x, y = self.value, other.value
+    ans = x @ y
+    pull_x, pull_y = HANDLERS["matmul"].pulls
+    dtype = ans.dtype
+    fix_x = None if x.dtype is dtype else (x.shape, x.dtype)
+    fix_y = None if y.dtype is dtype else (y.shape, y.dtype)
+    index = len(tape.records)
+    tape.append(
+        ((self.index, pull_x, (y, x.shape), fix_x), (other.index, pull_y, (x, y.shape), fix_y))
+    )
+    return TapeTracer(ans, tape, index)
+
+
+_general_matmul = binary_operator(np.matmul)
 
 
 class TapeTracer(Tracer):
@@ -396,6 +444,14 @@ class TapeTracer(Tracer):
     __mul__, __rmul__ = _operator(np.multiply, operator.mul)
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __pow__, __rpow__ = _operator(np.power, operator.pow)
+    __matmul__ = _matmul
+    __lt__ = _comparison(np.less, operator.lt)
+    __le__ = _comparison(np.less_equal, operator.le)
+    __gt__ = _comparison(np.greater, operator.gt)
+    __ge__ = _comparison(np.greater_equal, operator.ge)
+    __eq__ = _comparison(np.equal, operator.eq)
+    __ne__ = _comparison(np.not_equal, operator.ne)
+    __hash__ = None  # type: ignore[assignment]
 
 
 _BINARY: dict[np.ufunc, tuple[Any, Any]] = {}  # the same for a ufunc called by name

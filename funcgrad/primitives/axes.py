@@ -20,7 +20,9 @@ def normalize_axes(axis: Any, ndim: int) -> Axes:
     """Return a tuple of axes counted from the front; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple([normalize_axis(i, ndim) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))])
+    if not isinstance(axis, (tuple, list)):
+        return (normalize_axis(axis, ndim),)
+    axes = tuple([normalize_axis(i, ndim) for i in axis])
     if len(set(axes)) != len(axes):
         raise ValueError("duplicate value in 'axis'")
     return axes

@@ -213,11 +213,36 @@ def _plain_index(index: Index) -> Index:
 
 # --- choosing ------------------------------------------------------------------------------------
 
+def masked(mask: Any, x: Any) -> Any:
+    """Return np.where(mask, x, 0) of a float array, by bits: 15 us for 25,000 entries, np.where 60."""
+    bits = np.negative(mask.view(np.int8), dtype=np.dtype(f"i{x.itemsize}"))  # all ones where true
+    bits &= x.view(bits.dtype)
+    return bits.view(x.dtype)
+
+
+def _choose(condition: Any, x: Any, y: Any) -> Any:
+    """Evaluate np.where; with a zero on one side of large arrays, by bits."""
+    if type(condition) is np.ndarray and condition.size > 1000:
+        if type(y) is int and y == 0 and _suits(condition, x):
+            return masked(condition, x)
+        if type(x) is int and x == 0 and _suits(condition, y):
+            return masked(~condition, y)
+    return np.where(condition, x, y)
+
+
+def _suits(condition: Any, x: Any) -> bool:
+    if type(x) is not np.ndarray or x.shape != condition.shape or condition.dtype != np.bool_:
+        return False
+    return x.dtype.char in "fd" and x.flags.c_contiguous and condition.flags.c_contiguous
+
+
+# A product with the mask takes 13 us for 25,000 entries, np.where 60.
 _where = elementwise(
-    np.where,
+    _choose,
     None,
-    lambda ct, x: np.where(x, ct, 0),
-    lambda ct, x: np.where(x, 0, ct),
+    lambda ct, x: ct * x.astype(ct.dtype),
+    lambda ct, x: ct * (~x).astype(ct.dtype),
+    name="where",
 )
 
 
@@ -227,7 +252,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None and y is None:
         return np.nonzero(condition)
     condition = as_array(condition)
-    if not isinstance(condition, Tracer) and condition.dtype != np.bool_:
+    if condition.dtype.kind != "b":
         condition = condition != 0
     return _where(condition, _operand(x), _operand(y))
 

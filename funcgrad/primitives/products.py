@@ -70,6 +70,9 @@ def _lift(x: Any, ndim: int) -> Any:
 matmul = bilinear("matmul", np.matmul, vjp=(_matmul_x, _matmul_y), batch=_batch_matmul)
 
 
+handle("matmul")(matmul)
+
+
 @handle(np.matmul, np.linalg.matmul)
 def _matmul(x1: Any, x2: Any, /) -> Any:
     return matmul(as_array(x1), as_array(x2))

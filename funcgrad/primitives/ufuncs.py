@@ -128,7 +128,11 @@ elementwise(np.copysign, lambda x, y: np.sign(x) * np.copysign(1, y), None)
 
 def _larger(ct: Any, x: Any, y: Any) -> Any:
     """Hand `ct` to the larger argument; equal arguments share it evenly."""
-    return ct * (np.add(x > y, x >= y, dtype=ct.dtype) * 0.5)  # 1.9 us; by np.where 3.1
+    weights = (x > y).astype(ct.dtype)
+    ties = x == y
+    if type(ties) is not np.ndarray or ties.size < 1000 or ties.any():  # a look saves two passes
+        weights = weights + ties.astype(ct.dtype) / 2
+    return ct * weights
 
 
 def _larger_number(ct: Any, x: Any, y: Any) -> Any:

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from funcgrad import grad, nn, tree
+from funcgrad import grad, nn, tree, vmap
 from funcgrad.errors import ArgumentError, ShapeError
 
 DISC = nn.Sequential(
@@ -128,6 +128,16 @@ def test_a_float32_network_has_float32_gradients(rng):
     assert model.apply(params, x).dtype == np.float32
     grads = grad(lambda params: model.apply(params, x).sum())(params)
     assert {g.dtype for g in tree.leaves(grads)} == {np.dtype(np.float32)}
+
+
+def test_vmap_gives_the_gradients_of_each_sample(rng):
+    params, x = DISC.init(rng), rng.normal(size=(5, 2))
+    gradient = grad(lambda params, x: DISC.apply(params, x)[..., 0].sum())
+    total = gradient(params, x)
+    # A single sample has no axis 1 for the Softmax: give it one.
+    each = vmap(gradient, in_axes=(None, 0))(params, x[:, None])
+    for one, other in zip(tree.leaves(total), tree.leaves(each), strict=True):
+        np.testing.assert_allclose(other.sum(axis=0), one, atol=1e-14)
 
 
 def test_layers_are_values():

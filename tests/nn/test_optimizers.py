@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from funcgrad import grad, nn, tree
+from funcgrad import grad, nn, tree, vmap
 from funcgrad.errors import ArgumentError, ShapeError, StructureError
 
 
@@ -93,6 +93,18 @@ def test_a_step_differentiates_with_respect_to_the_learning_rate(params):
 
     # d/dlr of (1 - lr)^2 5/2 + (1 - 2 lr)^2 9
     assert grad(after)(0.25) == pytest.approx(-0.75 * 5 - 4 * 0.5 * 9)
+
+
+def test_vmap_sweeps_learning_rates(params):
+    def after(lr):
+        opt = nn.SGD(lr, momentum=0.9)
+        new, state = params, opt.init(params)
+        for _ in range(3):
+            new, state = opt.update(grad(quadratic)(new), state, new)
+        return quadratic(new)
+
+    rates = np.array([0.01, 0.1, 0.2])
+    np.testing.assert_allclose(vmap(after)(rates), [after(lr) for lr in rates])
 
 
 def test_optimizers_are_values():

@@ -79,8 +79,14 @@ def of_some(fun, args, chosen):
     return some, [args[i] for i in chosen]
 
 
-def dtypes(sample):
-    return (np.float64, np.complex128) if sample.complex else (np.float64,)
+def argument_sets(sample):
+    """Return the arguments in double precision: real, complex, and some real, some complex."""
+    real = sample.args
+    if not sample.complex:
+        return [real]
+    full = arguments(sample, np.complex128)
+    mixed = [(*real[:i], full[i], *real[i + 1 :]) for i in places(real) if len(places(real)) > 1]
+    return [real, full, *mixed]
 
 
 # --- results -------------------------------------------------------------------------------------
@@ -119,7 +125,9 @@ def central_difference(fun, xs, vs):
 
     samples = [moved(t * STEP) for t in (1, -1, 2, -2)]
     return [
-        (8 * (a - b) - (c - d)) / (12 * STEP) if np.result_type(a).kind in "fc" else np.zeros(np.shape(a))
+        (8 * (a - b) - (c - d)) / (12 * STEP)
+        if np.result_type(a).kind in "fc"
+        else np.zeros(np.shape(a))
         for a, b, c, d in zip(*samples, strict=True)
     ]
 
@@ -175,7 +183,9 @@ def test_every_function_with_a_rule_has_a_sample():
 
 
 def test_every_primitive_is_reached_by_a_sample(monkeypatch):
-    reached = {primitive.name for primitive in HANDLERS.values() if isinstance(primitive, Primitive)}
+    reached = {
+        primitive.name for primitive in HANDLERS.values() if isinstance(primitive, Primitive)
+    }
     evaluate = Primitive.__call__
 
     def record(self, *args, **settings):
@@ -184,8 +194,10 @@ def test_every_primitive_is_reached_by_a_sample(monkeypatch):
 
     monkeypatch.setattr(Primitive, "__call__", record)
     for sample in SMOOTH + CONSTANT:
-        trace(*of_some(sample, sample.args, places(sample.args)))
-    assert not REGISTRY.keys() - reached
+        for args in argument_sets(sample):
+            trace(*of_some(sample, args, places(args)))
+    missing = sorted(REGISTRY.keys() - reached)
+    assert not missing, f"add rows to tests/samples.py that use {missing}"
 
 
 def trace(fun, xs):
@@ -228,9 +240,9 @@ def test_a_sample_reaches_the_function_it_names(sample, monkeypatch):
 
 @each(SMOOTH)
 def test_the_value_is_numpys(sample):
-    singles = (np.float32, np.complex64) if sample.complex else (np.float32,)
-    for dtype in (*dtypes(sample), *singles):
-        check_value(sample, arguments(sample, dtype), sample.exact)
+    singles = [np.float32, np.complex64][: 1 + sample.complex]
+    for args in (*argument_sets(sample), *[arguments(sample, dtype) for dtype in singles]):
+        check_value(sample, args, sample.exact)
 
 
 def check_value(sample, args, exact=True):
@@ -262,8 +274,8 @@ def test_a_write_into_a_plain_array_is_refused(sample):
 
 @each(SMOOTH)
 def test_first_derivatives(sample):
-    for dtype in dtypes(sample):
-        check_first_derivatives(sample, arguments(sample, dtype))
+    for args in argument_sets(sample):
+        check_first_derivatives(sample, args)
 
 
 def check_first_derivatives(sample, args):
@@ -299,8 +311,8 @@ def check_pullback(fun, xs, cts):
 
 @each(SMOOTH)
 def test_second_derivatives(sample):
-    for dtype in dtypes(sample):
-        check_second_derivatives(sample, arguments(sample, dtype))
+    for args in argument_sets(sample):
+        check_second_derivatives(sample, args)
 
 
 def check_second_derivatives(sample, args):
@@ -345,7 +357,10 @@ def check_against_wider(sample, args, wide):
         for t, ct in zip(parts(tangents), parts(cts), strict=True):
             assert ct.dtype.kind not in "fc" or t.dtype == ct.dtype or not t.any()
         fun, xs = of_some(sample, wide, chosen)
-        wide_cts = [np.asarray(ct, np.result_type(x)) for ct, x in zip(parts(cts), parts(sample(*wide)), strict=True)]
+        wide_cts = [
+            np.asarray(ct, np.result_type(x))
+            for ct, x in zip(parts(cts), parts(sample(*wide)), strict=True)
+        ]
         assert_close(gradients, vjp(fun, *xs)[1](like(sample(*wide), wide_cts)), SINGLE)
 
 
@@ -372,12 +387,14 @@ def read_only(x):
 
 @each(SMOOTH)
 def test_the_layout_in_memory_does_not_matter(sample):
-    cts = random_like(sample(*sample.args), seed=1)
+    value = sample(*sample.args)
+    cts = random_like(value, seed=1)
     fun, xs = of_some(sample, sample.args, places(sample.args))
     expected = vjp(fun, *xs)[1](cts)
     for layout in (strided, transposed, reversed_in_memory, read_only):
         moved, moved_cts = [[layout(x) if x.ndim else x for x in ys] for ys in (xs, parts(cts))]
         gradients = check_pullback(fun, moved, like(cts, moved_cts))
+        assert_same(vjp(fun, *moved)[0], value, exact=False)
         assert_close(gradients, expected, ROUNDING)
 
 
@@ -417,8 +434,8 @@ def looped(fun, xs):
 
 @each(MAPPED)
 def test_vmap_is_a_loop(sample):
-    for dtype in dtypes(sample):
-        check_vmap(sample, arguments(sample, dtype))
+    for args in argument_sets(sample):
+        check_vmap(sample, args)
 
 
 def check_vmap(sample, args):
@@ -426,6 +443,15 @@ def check_vmap(sample, args):
         fun, xs = of_some(sample, args, chosen)
         xs = [batch(x) for x in xs]
         assert_same(vmap(fun)(*xs), looped(fun, xs), exact=False)
+
+
+@each([s for s in MAPPED if places(s.args, is_mappable)])
+def test_vmap_of_no_examples_is_empty(sample):
+    expected = sample(*sample.args)
+    fun, xs = of_some(sample, sample.args, places(sample.args, is_mappable))
+    out = vmap(fun)(*[batch(x)[:0] for x in xs])
+    for x, y in zip(parts(out), parts(expected), strict=True):
+        assert (np.shape(x), np.result_type(x)) == ((0, *np.shape(y)), np.result_type(y))
 
 
 @each([s for s in MAPPED if not s.constant])
@@ -450,7 +476,8 @@ def test_the_pullback_of_vmap_is_a_loop(sample):
         out, pull = vjp(vmap(fun), *xs)
         cts = random_like(out, seed=1)
         expected = [
-            vjp(fun, *[x[k] for x in xs])[1](like(cts, [ct[k] for ct in parts(cts)])) for k in range(3)
+            vjp(fun, *[x[k] for x in xs])[1](like(cts, [ct[k] for ct in parts(cts)]))
+            for k in range(3)
         ]
         stacked = [np.stack(column) for column in zip(*expected, strict=True)]
         assert_close(pull(cts), tuple(stacked), ROUNDING)
