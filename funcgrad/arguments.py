@@ -1,7 +1,7 @@
 """What the transforms share: choosing arguments, tracing pytrees, checking what comes in and goes out.
 
-A transform is an object: it looks like the function it came from (name, doc, signature), prints as it was
-written and pickles when the function does.
+A transform is an object: it looks like the function it came from (name, doc, signature), prints as
+it was written and pickles when the function does.
 """
 
 import functools
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.core import Tracer
+from funcgrad.core import FOREIGN, Tracer
 from funcgrad.errors import (
     ArgumentError,
     FuncgradError,
@@ -58,7 +58,9 @@ class Transform:
 class Derivative(Transform):
     """A transform with respect to some arguments: chosen by position, by name, or both."""
 
-    def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any, **options: Any) -> None:
+    def __init__(
+        self, fun: Callable[..., Any], argnums: Any, argnames: Any, **options: Any
+    ) -> None:
         shown = {} if argnames is None else {"argnames": argnames}
         if argnums is not None or argnames is None:
             shown = {"argnums": 0 if argnums is None else argnums, **shown}
@@ -98,7 +100,7 @@ class Derivative(Transform):
         keys += [self._locate_name(name, args, kwargs) for name in names]
         if len(set(keys)) != len(keys):
             raise fail(ArgumentError, f"{self!r} names an argument twice.")
-        return keys, not many is False or (many and not self.argnums and isinstance(self.argnames, str))
+        return keys, self.argnums == () and isinstance(self.argnames, str)
 
     def _locate(self, argnum: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         if 0 <= argnum < len(args):
@@ -175,15 +177,15 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
     if kind is complex:
         return np.complex128(x)
     if isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc":
-        if not isinstance(x, (np.matrix, np.ma.MaskedArray)):
-            return x
+        if not isinstance(x, FOREIGN):
+            return np.asarray(x) if isinstance(x, np.ndarray) and kind is not np.ndarray else x
     raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x))
 
 
 def _fix_input(x: Any) -> str:
     if isinstance(x, (bool, int, np.integer, np.bool_)):
         return f"pass a float: {float(x)}; choose the arguments to differentiate with argnums="
-    if isinstance(x, (np.matrix, np.ma.MaskedArray)):
+    if isinstance(x, FOREIGN):
         return "pass a plain array: np.asarray(x)"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return "convert it: x.astype(float); choose the arguments to differentiate with argnums="
@@ -332,7 +334,7 @@ def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
 
 def own(x: Any) -> Any:
     """Return a copy of a writeable array: later writes of the caller must not reach the tape."""
-    return x.copy() if isinstance(x, np.ndarray) and x.flags.writeable else x
+    return x.copy("K") if isinstance(x, np.ndarray) and x.flags.writeable else x
 
 
 def match(x: Any, like: Any, what: str, owner: str) -> Any:
@@ -350,17 +352,22 @@ def match(x: Any, like: Any, what: str, owner: str) -> Any:
     if dtype.kind not in "fc":
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
-        raise fail(ShapeError, f"{what} is {x.dtype}, but {owner} is real, {dtype}.", "pass its real part")
+        raise fail(
+            ShapeError, f"{what} is {x.dtype}, but {owner} is real, {dtype}.", "pass its real part"
+        )
     return x.astype(dtype)
 
 
 def _number(x: Any, what: str) -> Any:
     if isinstance(x, (bool, int, float, complex)):
         return np.asarray(x)[()]
-    raise fail(ShapeError, f"{what} is {describe(x)}, not an array.", "pass an array of the output's shape")
+    raise fail(
+        ShapeError, f"{what} is {describe(x)}, not an array.", "pass an array of the output's shape"
+    )
 
 
 def check_complex(verb: str, values: list[Any]) -> None:
+    """Raise unless every input is complex."""
     for x in values:
         if x.dtype.kind != "c":
             raise fail(

@@ -1,6 +1,5 @@
 """vmap: values with a leading batch axis that the mapped function does not see."""
 
-
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,10 @@ class Batch(Trace):
     def loop(self, primitive: Any, values: list[Any], mapped: list[bool], settings: Any) -> Any:
         """Apply a primitive without a batching rule to one example after the other."""
         if not self.size:
-            values = [np.zeros((1, *x.shape[1:]), x.dtype) if m else x for x, m in zip(values, mapped, strict=True)]
+            values = [
+                np.zeros((1, *x.shape[1:]), x.dtype) if m else x
+                for x, m in zip(values, mapped, strict=True)
+            ]
         results = [
             primitive(*[x[k] if m else x for x, m in zip(values, mapped, strict=True)], **settings)
             for k in range(self.size or 1)
@@ -60,7 +62,9 @@ class Batch(Trace):
 def repeated(x: Any, size: int) -> Any:
     """Return `x` repeated along a new leading axis."""
     shape = (size, *np.shape(x))
-    return np.broadcast_to(x, shape) if isinstance(x, Tracer) else np.array(np.broadcast_to(x, shape))
+    return (
+        np.broadcast_to(x, shape) if isinstance(x, Tracer) else np.array(np.broadcast_to(x, shape))
+    )
 
 
 def aligned(values: list[Any], mapped: list[bool]) -> list[Any]:
@@ -98,6 +102,15 @@ class BatchTracer(Tracer):
             f"{what} of a mapped value: it differs from example to example under vmap.",
             "choose entry by entry with np.where, or run the examples one by one: "
             'vmap(f, fallback="loop")',
+        )
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self.dtype.kind not in "iu":
+            return super().__array__(dtype, copy)
+        raise fail(
+            TracerConversionError,
+            f"a mapped index ({self.shape}, {self.dtype}) cannot select entries of a plain array.",
+            "write np.array(x, like=i)[i] in place of x[i], or map over x too",
         )
 
     def __bool__(self) -> bool:

@@ -2,8 +2,9 @@
 
     buf = np.arange(3.0); y = x * buf; buf[:] = 0; return y.sum()
 
-The pullback of the product needs `buf` as it was. Arrays up to `COPY_BYTES` are copied when recorded;
-of larger ones a checksum over all bytes is taken then, and compared when the pullback runs.
+The pullback of the product needs `buf` as it was. Arrays up to `COPY_BYTES` are copied when
+recorded; of larger ones a checksum over all bytes is taken then, and compared when the pullback
+runs.
 """
 
 import sys
@@ -29,7 +30,7 @@ def protect(x: Any, checks: list[Check]) -> Any:
     if not isinstance(x, np.ndarray) or not x.flags.writeable:
         return x
     if x.nbytes <= COPY_BYTES or x.dtype.hasobject:
-        return x.copy()
+        return x.copy("K")
     checks.append((x, checksum(x), _position()))
     return x
 
@@ -47,14 +48,14 @@ def checksum(x: np.ndarray[Any, Any]) -> tuple[bytes, bytes, bytes]:
     return rows.tobytes(), columns.tobytes(), data[size:].tobytes()
 
 
-def checked(pull: Callable[[Any, Any], Any], checks: list[Check]) -> Callable[[Any, Any], Any]:
+def checked(pull: Callable[..., Any], checks: list[Check]) -> Callable[..., Any]:
     """Return `pull` with a check before it that the arrays it keeps are as they were."""
 
-    def checking(ct: Any, kept: Any) -> Any:
+    def checking(*args: Any) -> Any:
         for array, before, where in checks:
             if checksum(array) != before:
                 raise MutatedConstantError(_changed(array, where))
-        return pull(ct, kept)
+        return pull(*args)
 
     checking.__dict__.update(getattr(pull, "__dict__", {}))
     return checking

@@ -1,15 +1,19 @@
 """Tracers, primitives and levels: how NumPy calls become records of a transform.
 
-NumPy hands every call that meets a `Tracer` to us (NEP 13 and NEP 18). The table `HANDLERS` maps the
-NumPy callable to a `Primitive`, or to a plain function written over primitives. A primitive finds the
-innermost transform among its arguments and lets it `process` the call; that transform computes the
-value by calling the primitive again, one level further out, until only plain arrays are left.
+NumPy hands every call that meets a `Tracer` to us (NEP 13 and NEP 18). The table `HANDLERS` maps
+the NumPy callable to a `Primitive`, or to a plain function written over primitives. A primitive
+finds the innermost transform among its arguments and lets it `process` the call; that transform
+computes the value by calling the primitive again, one level further out, until only plain arrays
+are left.
 
-Levels come from one counter that only grows, so "the highest level wins" is all there is to nesting.
-This file knows nothing of what a transform records: read `reverse.py` next.
+Levels come from one counter that only grows, so "the highest level wins" is all there is to
+nesting. This file knows nothing of what a transform records: read `reverse.py` next.
 """
 
+import functools
 import itertools
+import sys
+import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -19,6 +23,7 @@ from funcgrad.errors import (
     AliasedUpdateError,
     LeakedTracerError,
     TracerConversionError,
+    UnsupportedAttributeError,
     UnsupportedError,
     fail,
 )
@@ -39,7 +44,9 @@ class Trace:
     def __init__(self) -> None:
         self.level = next(_levels)
 
-    def process(self, primitive: "Primitive", args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    def process(
+        self, primitive: "Primitive", args: tuple[Any, ...], settings: dict[str, Any]
+    ) -> Any:
         """Evaluate `primitive` on tracers of this trace (and whatever else) and record it."""
         raise NotImplementedError
 
@@ -51,9 +58,9 @@ class Trace:
 class Primitive:
     """A function with derivative rules: arrays are positional, settings are keywords.
 
-    `fun` evaluates on anything that is not a tracer of the current transform. `parameters` names the
-    positional arguments ("*xs" for any number). The families in `funcgrad.primitives.families` build
-    primitives; see there for the form of the rules.
+    `fun` evaluates on anything that is not a tracer of the current transform. `parameters` names
+    the positional arguments ("*xs" for any number). The families in `funcgrad.primitives.families`
+    build primitives; see there for the form of the rules.
     """
 
     __slots__ = (
@@ -75,7 +82,9 @@ class Primitive:
         self.parameters = parameters
         self.pulls: tuple[Any, ...] = ()  # per argument: (ct, kept) -> cotangent of that argument
         self.keeps: tuple[Any, ...] = ()  # per argument: (ans, args, settings) -> kept
-        self.slots: tuple[Any, ...] = ()  # elementwise only: what is kept, as places in (ans, *args)
+        self.slots: tuple[
+            Any, ...
+        ] = ()  # elementwise only: what is kept, as places in (ans, *args)
         self.jvps: tuple[Any, ...] = ()  # per argument: (tangent, ans, args, settings) -> tangent
         self.batch: Handler | None = None
         self.elementwise = False
@@ -230,7 +239,7 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
     if out is not None:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
-        inputs = tuple([as_array(x).astype(dtype) for x in inputs])
+        inputs = _cast_inputs(ufunc, handler, inputs, np.dtype(dtype))
     result = handler(*inputs)
     if out is not None and result.dtype != out[0].dtype:
         if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
@@ -240,6 +249,30 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
             )
         result = result.astype(out[0].dtype)
     return result
+
+
+def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> Any:
+    """Return the inputs as NumPy casts them for dtype=."""
+    if (
+        isinstance(handler, Primitive) and not handler.pulls
+    ):  # a comparison, say: dtype is its result's
+        if dtype != np.bool_ or ufunc.types[0][-1] != "?":
+            unsupported(
+                f"{dotted_name(ufunc)} with dtype={dtype}", "cast the arguments: x.astype(...)"
+            )
+        return inputs
+    arrays = [as_array(x) for x in inputs]
+    for x in arrays:
+        if x.dtype.kind == "c" and dtype.kind == "f":
+            unsupported(
+                f"{dotted_name(ufunc)} of a complex array with a real dtype=", "leave dtype out"
+            )
+        if not np.can_cast(x.dtype, dtype, "same_kind"):
+            raise TypeError(
+                f"Cannot cast ufunc {ufunc.__name__!r} input from {x.dtype!r} to {dtype!r} "
+                "with casting rule 'same_kind'"
+            )
+    return tuple([x.astype(dtype) for x in arrays])
 
 
 def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> None:
@@ -252,13 +285,40 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
             f"non-broadcastable output operand with shape {target.shape} doesn't match the "
             f"broadcast shape {np.broadcast_shapes(*(np.shape(x) for x in inputs))}"
         )
-    if target.base is not None:
+    references = sys.getrefcount(target)
+    if isinstance(inputs[1], _Probe):
+        raise _Counted(references)
+    if target.base is not None or references > _references_of_one_name():
         raise fail(
             AliasedUpdateError,
-            "an in-place operator would write a traced value into a view of a plain array, "
-            "and the array behind the view would not see it.",
+            "an in-place operator would write a traced value into a plain array that another name, "
+            "or the array behind a view, would not see.",
             "write total = total + t, or make the array traced: np.zeros(n, like=x)",
         )
+
+
+class _Counted(Exception):
+    """Carries the reference count that a probe found."""
+
+
+@functools.cache
+def _references_of_one_name() -> int:
+    """Return the reference count of `total` inside `total += t` when nothing else refers to it.
+
+    It depends on the interpreter, so it is measured: for a local name and for an attribute.
+    """
+    counts = []
+    holder = types.SimpleNamespace(total=np.zeros(1))
+    total = np.zeros(1)
+    try:
+        total += _Probe()
+    except _Counted as counted:
+        counts.append(counted.args[0])
+    try:
+        holder.total += _Probe()
+    except _Counted as counted:
+        counts.append(counted.args[0])
+    return max(counts)
 
 
 def as_array(x: Any) -> Any:
@@ -267,7 +327,15 @@ def as_array(x: Any) -> Any:
         return x
     if isinstance(x, (list, tuple)) and is_traced(x):
         return HANDLERS[np.stack]([as_array(y) for y in x])
-    return np.asarray(x)
+    array = np.asarray(x)
+    if array.dtype.hasobject:
+        refuse_objects()
+    return array
+
+
+def refuse_objects() -> NoReturn:
+    """Raise for an array of Python objects, which has no derivative."""
+    unsupported("an operation with an array of objects", "give it a numeric dtype: x.astype(float)")
 
 
 FOREIGN = (np.matrix, np.ma.MaskedArray)  # arrays whose operators mean something else
@@ -287,7 +355,8 @@ def refuse_foreign(kind: type) -> NoReturn:
 class Tracer:
     """Stands for an array while a transform runs: has NumPy's operators, attributes and methods.
 
-    `value` is the array of the next level out (a plain array at the outermost), `_trace` the transform.
+    `value` is the array of the next level out (a plain array at the outermost), `_trace` the
+    transform.
     """
 
     __slots__ = ("_trace", "value")
@@ -317,6 +386,8 @@ class Tracer:
         for kind in types:
             if issubclass(kind, FOREIGN):
                 refuse_foreign(kind)
+        if kwargs:  # np._NoValue is how NumPy says "not given"
+            kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}
         return handler(*args, **kwargs)
 
     # What would cut the gradient without a word.
@@ -509,9 +580,16 @@ class Tracer:
         return HANDLERS[np.transpose](self, axes[0] if len(axes) == 1 else axes)
 
     def astype(
-        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
+        self,
+        dtype: Any,
+        order: Any = "K",
+        casting: Any = "unsafe",
+        subok: Any = True,
+        copy: Any = True,
     ) -> Any:
-        return HANDLERS["astype"](self, np.dtype(dtype))
+        if order == "F" or subok is not True:
+            unsupported("ndarray.astype with order= or subok=", "leave the option out")
+        return HANDLERS["astype"](self, np.dtype(dtype), casting=casting)
 
     def item(self, *args: Any) -> Any:
         if args:
@@ -529,15 +607,12 @@ class Tracer:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
+        known = hasattr(np.ndarray, name)
         raise fail(
-            _MissingAttribute,
-            f"a traced array has no attribute {name!r}.",
-            f"use the np. function in place of the method: np.{name}(x)",
+            UnsupportedAttributeError,
+            f"a traced array has no attribute {name!r}" + (" (an ndarray has)." if known else "."),
+            f"use the function in place of the method: np.{name}(x)" if hasattr(np, name) else None,
         )
-
-
-class _MissingAttribute(UnsupportedError, AttributeError):
-    """Raised for an attribute that ndarray may have but a tracer has not."""
 
 
 def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
@@ -547,6 +622,15 @@ def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
         "use np.sin in place of math.sin and the like, write into np.zeros_like(x) or use np.stack "
         "in place of plain[i] = t, or stop_gradient(x) if it is meant as a constant",
     )
+
+
+class _Probe(Tracer):
+    """Looks like a traced array to NumPy, to measure what an in-place operator looks like to us."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.value = np.zeros(1)
 
 
 def leaked(*_: Any) -> NoReturn:
@@ -573,10 +657,11 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in (
-    "all any argmax argmin argpartition argsort choose clip compress conj conjugate copy cumprod cumsum "
-    "diagonal dot max mean min nonzero prod ptp ravel repeat round searchsorted squeeze std sum swapaxes "
-    "take trace var"
-).split():
+for _name in [
+    *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "compress"],
+    *["conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
+    *["nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum"],
+    *["swapaxes", "take", "trace", "var"],
+]:
     setattr(Tracer, _name, _method(_name))
 Tracer.flatten = _method("ravel")  # type: ignore[attr-defined]

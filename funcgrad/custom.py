@@ -1,9 +1,9 @@
 """Functions whose derivative is told, not traced: custom_vjp, custom_jvp, checkpoint, stop_gradient.
 
-All but the last are one mechanism, a `Call`: a function of flat lists of arrays that each transform asks for
-what it needs. A tape runs `fwd` and later `bwd`; forward mode runs `push`; of the two one follows from the
-other by transposing; vmap makes a call of vectorised functions. What a rule computes is plain NumPy, so the
-next transform out traces it like any other code.
+All but the last are one mechanism, a `Call`: a function of flat lists of arrays that each transform
+asks for what it needs. A tape runs `fwd` and later `bwd`; forward mode runs `push`; of the two one
+follows from the other by transposing; vmap makes a call of vectorised functions. What a rule
+computes is plain NumPy, so the next transform out traces it like any other code.
 """
 
 import functools
@@ -35,8 +35,8 @@ def stop_gradient(x: Any) -> Any:
     Returns
     -------
     pytree
-        The same values, for which every derivative is zero; plain arrays (copies) under grad and jvp, mapped values
-        under vmap.
+        The same values, for which every derivative is zero; plain arrays (copies) under grad and
+        jvp, mapped values under vmap.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Call:
             return self.fun(*leaves)  # type: ignore[no-any-return]
         mine = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
         values = [x.value if own else x for x, own in zip(leaves, mine, strict=True)]
-        run = self.on_batch if isinstance(trace, Batch) else self.on_tape
+        run: Any = self.on_batch if isinstance(trace, Batch) else self.on_tape
         run = self.on_forward if isinstance(trace, Forward) else run
         outputs = run(trace, leaves, mine, values)
         return self.closed_over(leaves) if outputs is None else outputs
@@ -90,7 +90,9 @@ class Call:
         tape.append(((index, _pull_call, (self.bwd, residuals, parents), ACCUMULATES),))
         return tape.split(outputs, index)  # type: ignore[no-any-return]
 
-    def on_forward(self, trace: Any, leaves: Any, mine: list[bool], values: Leaves) -> Leaves | None:
+    def on_forward(
+        self, trace: Any, leaves: Any, mine: list[bool], values: Leaves
+    ) -> Leaves | None:
         """Pair the outputs with what the rule makes of the tangents."""
         tangents = [x.tangent if own else None for x, own in zip(leaves, mine, strict=True)]
         outputs, pushed = self.push(values, tangents)
@@ -101,7 +103,9 @@ class Call:
             for y, t in zip(outputs, pushed, strict=True)
         ]
 
-    def on_batch(self, trace: Any, leaves: Any, mapped: list[bool], values: Leaves) -> Leaves | None:
+    def on_batch(
+        self, trace: Any, leaves: Any, mapped: list[bool], values: Leaves
+    ) -> Leaves | None:
         """Call a vectorised version of this call on the batch."""
         outputs = self.batched(trace.size, mapped)(*values)
         if _traced_by(trace, outputs):
@@ -146,7 +150,11 @@ def _is_array(x: Any) -> bool:
 
 
 def _as_array(x: Any) -> Any:
-    return np.asarray(x)[()] if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic) else x
+    return (
+        np.asarray(x)[()]
+        if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic)
+        else x
+    )
 
 
 def _zeros(x: Any) -> Any:
@@ -157,7 +165,9 @@ def _vectorised(size: int, fun: Any, mapped: Any, values: Any) -> Leaves:
     """Call `fun` on values of which some have a leading batch axis; all array results get one."""
     trace = Batch(size)
     try:
-        results = fun(*[BatchTracer(x, trace) if m else x for x, m in zip(values, mapped, strict=True)])
+        results = fun(
+            *[BatchTracer(x, trace) if m else x for x, m in zip(values, mapped, strict=True)]
+        )
     finally:
         trace.close()
     out = []
@@ -190,7 +200,11 @@ class VjpCall(Call):
         return outputs, backward(tape, seeds, list(range(len(cts))))
 
     def batched(self, size: int, mapped: list[bool]) -> "VjpCall":
-        shape: list[Any] = [0, None, []]  # number of outputs; structure of the residuals, which are arrays
+        shape: list[Any] = [
+            0,
+            None,
+            [],
+        ]  # number of outputs; structure of the residuals, which are arrays
 
         def fun(*values: Any) -> Leaves:
             return _vectorised(size, self.fun, mapped, values)
@@ -207,12 +221,17 @@ class VjpCall(Call):
 
         def back(*leaves: Any) -> Leaves:
             _, treedef, arrays = shape
-            return self.bwd(tree.unflatten(treedef, leaves[: len(arrays)]), list(leaves[len(arrays) :]))
+            return self.bwd(
+                tree.unflatten(treedef, leaves[: len(arrays)]), list(leaves[len(arrays) :])
+            )
 
         def bwd(residuals: Leaves, cts: Leaves) -> Leaves:
             flags = [*shape[2], *[True] * len(cts)]
             grads = _vectorised(size, back, flags, [*residuals, *cts])
-            return [g if g is None or m else np.sum(g, axis=0) for g, m in zip(grads, mapped, strict=True)]
+            return [
+                g if g is None or m else np.sum(g, axis=0)
+                for g, m in zip(grads, mapped, strict=True)
+            ]
 
         return VjpCall(self.name, fun, fwd, bwd)
 
@@ -227,7 +246,10 @@ class JvpCall(Call):
     def fwd(self, *leaves: Any) -> tuple[Leaves, Any]:
         tape = Tape()
         differentiable = [_is_array(x) and np.result_type(x).kind in "fc" for x in leaves]
-        tangents = [tape.input(_zeros(x)) if d else None for x, d in zip(leaves, differentiable, strict=True)]
+        tangents = [
+            tape.input(_zeros(x)) if d else None
+            for x, d in zip(leaves, differentiable, strict=True)
+        ]
         outputs, pushed = self.push(list(leaves), tangents)
         tape.close()
         return outputs, _Linear(tape, differentiable, pushed)
@@ -360,7 +382,9 @@ class CustomVjp(Custom):
             return arguments.open(self.fun(*arguments.build(leaves)))
 
         def fwd(*leaves: Any) -> Any:
-            out, residuals = _pair(f"fwd of {self!r}", "(output, residuals)", self.fwd(*arguments.build(leaves)))
+            out, residuals = _pair(
+                f"fwd of {self!r}", "(output, residuals)", self.fwd(*arguments.build(leaves))
+            )
             return arguments.open(out), residuals
 
         def bwd(residuals: Any, cts: Leaves) -> Leaves:
@@ -381,10 +405,16 @@ class CustomVjp(Custom):
                 "return (ct_x,) for one argument; None stands for zero",
             )
         flat: Leaves = []
-        for g, argument in zip(grads, tree.unflatten(arguments.treedef, arguments.leaves), strict=True):
+        for g, argument in zip(
+            grads, tree.unflatten(arguments.treedef, arguments.leaves), strict=True
+        ):
             structure = tree.structure(argument)
             none = [None] * structure.num_leaves
-            flat += none if g is None else tree.flatten_like(structure, g, f"what bwd of {self!r} returned")
+            flat += (
+                none
+                if g is None
+                else tree.flatten_like(structure, g, f"what bwd of {self!r} returned")
+            )
         return [self._cotangent(g, x) for g, x in zip(flat, arguments.leaves, strict=True)]
 
     def _cotangent(self, g: Any, x: Any) -> Any:
@@ -435,7 +465,10 @@ class CustomJvp(Custom):
                 t if t is not None else _zeros(x) if _is_array(x) else None
                 for t, x in zip(tangents, primals, strict=True)
             ]
-            pairs = tree.unflatten(arguments.treedef, primals), tree.unflatten(arguments.treedef, filled)
+            pairs = (
+                tree.unflatten(arguments.treedef, primals),
+                tree.unflatten(arguments.treedef, filled),
+            )
             result = self.rule(*arguments.nondiff, *map(tuple, pairs))
             out, tangent = _pair(f"the rule of {self!r}", "(output, tangent)", result)
             outputs = arguments.open(out)
@@ -484,14 +517,18 @@ class CheckpointCall(Call):
 
         def rerun(*floats: Any) -> Leaves:
             rest = iter(floats)
-            outputs = self.fun(*[next(rest) if c else x for x, c in zip(residuals, chosen, strict=True)])
+            outputs = self.fun(
+                *[next(rest) if c else x for x, c in zip(residuals, chosen, strict=True)]
+            )
             return [y for y in outputs if has_derivative(y)]
 
-        outputs, pullback = vjp(rerun, *[x for x, c in zip(residuals, chosen, strict=True) if c])
+        _, pullback = vjp(rerun, *[x for x, c in zip(residuals, chosen, strict=True) if c])
         grads = iter(pullback([ct for ct in cts if ct.dtype.kind in "fc"]))
         return [next(grads) if c else None for c in chosen]
 
-    def on_forward(self, trace: Any, leaves: Any, mine: list[bool], values: Leaves) -> Leaves | None:
+    def on_forward(
+        self, trace: Any, leaves: Any, mine: list[bool], values: Leaves
+    ) -> Leaves | None:
         return self.fun(*leaves)  # type: ignore[no-any-return]  # forward mode stores nothing anyway
 
     def batched(self, size: int, mapped: list[bool]) -> Call:
@@ -517,10 +554,10 @@ def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     Returns
     -------
     callable
-        With a method ``defvjp(fwd, bwd)``: ``fwd(*args)`` returns ``(output, residuals)``; ``bwd(residuals, ct)``
-        returns a tuple with a cotangent (or None for zero) per differentiable argument, and is linear in `ct`. It
-        works under every transform: the jvp is the transpose of `bwd`, and higher derivatives
-        differentiate `fwd` and `bwd`.
+        With a method ``defvjp(fwd, bwd)``: ``fwd(*args)`` returns ``(output, residuals)``;
+        ``bwd(residuals, ct)`` returns a tuple with a cotangent (or None for zero) per
+        differentiable argument, and is linear in `ct`. It works under every transform: the jvp is
+        the transpose of `bwd`, and higher derivatives differentiate `fwd` and `bwd`.
 
     Raises
     ------
@@ -556,8 +593,8 @@ def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     Returns
     -------
     callable
-        With a method ``defjvp(rule)``: ``rule(primals, tangents)`` returns ``(output, tangent)``, linear in the
-        tangents; non-differentiable arguments come before `primals`.
+        With a method ``defjvp(rule)``: ``rule(primals, tangents)`` returns ``(output, tangent)``,
+        linear in the tangents; non-differentiable arguments come before `primals`.
 
     Examples
     --------
@@ -579,16 +616,16 @@ def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
 def checkpoint(fun: Callable[..., Any]) -> Any:
     """Recompute a function in the backward pass in place of storing what its derivative needs.
 
-    The tape keeps the arguments of each call and nothing of what happens inside; the function runs a
-    second time when its cotangent comes. Splitting a chain of n steps into sqrt(n) segments brings the memory
-    from O(n) to O(sqrt(n)) at the price of one more forward pass (Griewank & Walther, Evaluating
-    Derivatives, 2008, ch. 12).
+    The tape keeps the arguments of each call and nothing of what happens inside; the function runs
+    a second time when its cotangent comes. Splitting a chain of n steps into sqrt(n) segments
+    brings the memory from O(n) to O(sqrt(n)) at the price of one more forward pass (Griewank &
+    Walther, Evaluating Derivatives, 2008, ch. 12).
 
     Parameters
     ----------
     fun : callable
-        A pure function; pytrees in and out. A traced value that it reads without taking it as an argument is
-        differentiated too, but then nothing is saved.
+        A pure function; pytrees in and out. A traced value that it reads without taking it as an
+        argument is differentiated too, but then nothing is saved.
 
     Returns
     -------

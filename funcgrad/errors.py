@@ -53,6 +53,10 @@ class UnsupportedError(FuncgradError, NotImplementedError, TypeError):
     """A NumPy function without a rule, or an option that its rule does not honour."""
 
 
+class UnsupportedAttributeError(UnsupportedError, AttributeError):
+    """An attribute of a traced array that it does not have, though an ndarray may."""
+
+
 class TracerConversionError(FuncgradError, TypeError):
     """A conversion that would cut the gradient: ``float(t)``, ``np.asarray(t)``, ``a[i] = t``."""
 

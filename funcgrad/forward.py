@@ -1,8 +1,8 @@
 """Forward mode: a tangent travels with each value.
 
-The jvp of a primitive is the sum over its arguments of what each tangent does. Families give the rule;
-where a primitive has none, its vjp is linear in the cotangent, and the transpose of that map is the
-jvp: one small tape, walked backwards.
+The jvp of a primitive is the sum over its arguments of what each tangent does. Families give the
+rule; where a primitive has none, its vjp is linear in the cotangent, and the transpose of that map
+is the jvp: one small tape, walked backwards.
 """
 
 from typing import Any
@@ -48,7 +48,9 @@ class Forward(Trace):
             return self._outputs(ans, tangent)
         return ForwardTracer(ans, self, tangent)
 
-    def _push(self, primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, settings: Any) -> Any:
+    def _push(
+        self, primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, settings: Any
+    ) -> Any:
         pull, _ = primitive.pull(i, primals)
         if pull is zero:
             return None
@@ -98,7 +100,9 @@ def transpose(primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, sett
     tape.close()
     seeds = [(g.index, t)] if isinstance(g, TapeTracer) and g._trace is tape else []
     pushed = backward(tape, seeds, list(range(len(cts))))
-    pushed = [np.zeros(x.shape, x.dtype) if p is None else p for p, x in zip(pushed, outputs, strict=True)]
+    pushed = [
+        np.zeros(x.shape, x.dtype) if p is None else p for p, x in zip(pushed, outputs, strict=True)
+    ]
     return tuple(pushed) if primitive.multiple else pushed[0]
 
 

@@ -1,8 +1,8 @@
 """Derivatives of solutions by the implicit function theorem: the solver itself is not differentiated.
 
-If f(x, theta) = 0 defines x(theta), then dx = -(df/dx)^-1 (df/dtheta) dtheta: one linear system at the solution,
-however long the solver took (Krantz & Parks, The Implicit Function Theorem, 2013; Blondel et al., Efficient and
-Modular Implicit Differentiation, 2022).
+If f(x, theta) = 0 defines x(theta), then dx = -(df/dx)^-1 (df/dtheta) dtheta: one linear system at
+the solution, however long the solver took (Krantz & Parks, The Implicit Function Theorem, 2013;
+Blondel et al., Efficient and Modular Implicit Differentiation, 2022).
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ class _SolverCall(VjpCall):
 
     def on_batch(self, trace: Any, leaves: Any, mapped: list[bool], values: list[Any]) -> Any:
 
-
         rows = [
-            self(*[x[k] if m else x for x, m in zip(values, mapped, strict=True)]) for k in range(trace.size)
+            self(*[x[k] if m else x for x, m in zip(values, mapped, strict=True)])
+            for k in range(trace.size)
         ]
         return [BatchTracer(np.stack(ys), trace) for ys in zip(*rows, strict=True)]
 
@@ -74,7 +74,9 @@ class Solution(Transform):
 
             def of_params(*floats: Any) -> Any:
                 given = iter(floats)
-                return residual(flat, *[next(given) if c else x for x, c in zip(rest, chosen, strict=True)])
+                return residual(
+                    flat, *[next(given) if c else x for x, c in zip(rest, chosen, strict=True)]
+                )
 
             _, pullback = vjp(of_params, *[x for x, c in zip(rest, chosen, strict=True) if c])
             grads = iter(pullback(-u))
@@ -89,7 +91,9 @@ class Solution(Transform):
         try:
             leaves = tree.flatten_like(structure, found, f"what the solver of {self!r} returned")
         except StructureError as error:
-            error.add_note("  The solver takes (g, x0) and returns x with g(x) = 0, a pytree like x0.")
+            error.add_note(
+                "  The solver takes (g, x0) and returns x with g(x) = 0, a pytree like x0."
+            )
             raise
         for x, start in zip(leaves, like, strict=True):
             if np.shape(x) != np.shape(start):
@@ -129,15 +133,15 @@ def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     f : callable
         ``f(x, *params)`` returns a pytree like x, zero at the solution. Written in plain NumPy.
     solver : callable
-        ``solver(g, x0)`` returns x with ``g(x) = 0``, where ``g(x) = f(x, *params)``. Any code: it gets plain arrays and is
-        not differentiated.
+        ``solver(g, x0)`` returns x with ``g(x) = 0``, where ``g(x) = f(x, *params)``. Any code: it
+        gets plain arrays and is not differentiated.
 
     Returns
     -------
     callable
-        ``solve(x0, *params)``: the solution, a pytree like the start x0. Its derivative by the parameters comes from
-        the implicit function theorem, in every mode and order; by x0 it is zero. Under vmap the solver runs
-        example by example.
+        ``solve(x0, *params)``: the solution, a pytree like the start x0. Its derivative by the
+        parameters comes from the implicit function theorem, in every mode and order; by x0 it is
+        zero. Under vmap the solver runs example by example.
 
     Raises
     ------

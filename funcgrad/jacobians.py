@@ -80,10 +80,14 @@ class Jacobian(Derivative):
             basis = _basis(y)
             zeros = [np.zeros(np.shape(z), np.result_type(z)) for z in out]
             row = vmap(
-                lambda ct, i=i, zeros=zeros: pullback([ct if j == i else z for j, z in enumerate(zeros)]),
+                lambda ct, i=i, zeros=zeros: pullback(
+                    [ct if j == i else z for j, z in enumerate(zeros)]
+                ),
                 chunk_size=self.chunk_size,
             )(basis)
-            rows.append([g.reshape(np.shape(y) + np.shape(x)) for g, x in zip(row, values, strict=True)])
+            rows.append(
+                [g.reshape(np.shape(y) + np.shape(x)) for g, x in zip(row, values, strict=True)]
+            )
         return rows, aux
 
 
@@ -107,7 +111,9 @@ class ForwardJacobian(Jacobian):
 
             def push(t: Any, i: int = i) -> Any:
                 nonlocal aux
-                tangents = [t if j == i else np.zeros(np.shape(z), z.dtype) for j, z in enumerate(values)]
+                tangents = [
+                    t if j == i else np.zeros(np.shape(z), z.dtype) for j, z in enumerate(values)
+                ]
                 _, pushed, aux = jvp(fun, values, tangents, has_aux=True)
                 return pushed
 
@@ -158,8 +164,9 @@ def jacrev(
     Returns
     -------
     callable
-        Returns a pytree like the output; in the place of each leaf y a pytree like the argument (a tuple of them
-        for a tuple), with a block of shape ``y.shape + x.shape`` in the place of each leaf x.
+        Returns a pytree like the output; in the place of each leaf y a pytree like the argument (a
+        tuple of them for a tuple), with a block of shape ``y.shape + x.shape`` in the place of each
+        leaf x.
 
     Raises
     ------
@@ -188,8 +195,8 @@ def jacfwd(
 ) -> Any:
     """Return a function that gives the Jacobian, column by column in forward mode (vectorised).
 
-    The quicker way where there are no more inputs than outputs. Parameters, result and errors are those of
-    `jacrev`.
+    The quicker way where there are no more inputs than outputs. Parameters, result and errors are
+    those of `jacrev`.
 
     Examples
     --------
@@ -211,7 +218,12 @@ class Hessian(Derivative):
     verb = "hessian"
 
     def __init__(
-        self, fun: Callable[..., Any], argnums: Any, has_aux: bool, argnames: Any, chunk_size: int | None
+        self,
+        fun: Callable[..., Any],
+        argnums: Any,
+        has_aux: bool,
+        argnames: Any,
+        chunk_size: int | None,
     ) -> None:
         shown = {} if chunk_size is None else {"chunk_size": chunk_size}
         super().__init__(fun, argnums, argnames, has_aux=has_aux, **shown)
@@ -238,8 +250,8 @@ def hessian(
     Returns
     -------
     callable
-        For a scalar function of an array x the result has shape ``x.shape + x.shape``; for pytrees, a
-        pytree of blocks as JAX arranges them: output, first argument, second argument.
+        For a scalar function of an array x the result has shape ``x.shape + x.shape``; for pytrees,
+        a pytree of blocks as JAX arranges them: output, first argument, second argument.
 
     Examples
     --------
@@ -273,7 +285,7 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     --------
     >>> import numpy as np
     >>> from funcgrad import hvp
-    >>> hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([6., 0.])
     """
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))

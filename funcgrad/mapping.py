@@ -48,17 +48,21 @@ class Vmap(Transform):
             raise fail(ArgumentError, f'fallback of {self!r} must be None or "loop".')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        arguments = {**dict(enumerate(args)), **kwargs}
+        arguments: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         flat = _Flat(self, arguments)
         size = flat.size
         if self.fallback == "loop":
             return self._loop(flat, size)
         if self.chunk_size is None or size <= self.chunk_size:
-            return self._place(*self._evaluate(flat, flat.batched, size), size)
+            leaves, treedef = self._evaluate(flat, flat.batched, size)
+            return self._place(leaves, treedef, size)
         parts = []
         for start in range(0, size, self.chunk_size):
             stop = min(start + self.chunk_size, size)
-            chunk = [x if a is None else x[start:stop] for x, a in zip(flat.batched, flat.axes, strict=True)]
+            chunk = [
+                x if a is None else x[start:stop]
+                for x, a in zip(flat.batched, flat.axes, strict=True)
+            ]
             leaves, treedef = self._evaluate(flat, chunk, stop - start)
             parts.append([x if m else repeated(x, stop - start) for x, m in leaves])
         joined = [(np.concatenate(xs), True) for xs in zip(*parts, strict=True)]
@@ -69,7 +73,8 @@ class Vmap(Transform):
         trace = Batch(size)
         try:
             traced = [
-                x if a is None else BatchTracer(x, trace) for x, a in zip(values, flat.axes, strict=True)
+                x if a is None else BatchTracer(x, trace)
+                for x, a in zip(values, flat.axes, strict=True)
             ]
             out = flat.call(traced)
         finally:
@@ -80,7 +85,9 @@ class Vmap(Transform):
 
     def _loop(self, flat: "_Flat", size: int) -> Any:
         if not size:
-            raise fail(ShapeError, f"{self!r} needs at least one example.", "test the size before the call")
+            raise fail(
+                ShapeError, f"{self!r} needs at least one example.", "test the size before the call"
+            )
         rows = []
         for k in range(size):
             row = [x if a is None else x[k] for x, a in zip(flat.batched, flat.axes, strict=True)]
@@ -148,12 +155,14 @@ class _Flat:
             self.batched.append(x)
             return
         if not isinstance(axis, int) or isinstance(axis, bool):
-            raise fail(ArgumentError, f"in_axes for {label} must be an int or None, not {describe(axis)}.")
+            raise fail(
+                ArgumentError, f"in_axes for {label} must be an int or None, not {describe(axis)}."
+            )
         if not isinstance(x, (np.ndarray, Tracer)) or not x.ndim:
             raise fail(
                 ShapeError,
                 f"{label} is mapped over axis {axis}, but it is {describe(x)} and has no axis.",
-                f"give it in_axes None to pass it to every example as it is",
+                "give it in_axes None to pass it to every example as it is",
             )
         self.batched.append(_move(x, axis, 0, f"in_axes for {label}"))
         sizes.append((label, axis, x.shape[axis]))
@@ -201,7 +210,9 @@ def _common_size(vmapped: Vmap, sizes: list[tuple[str, int, int]]) -> int:
             "give at least one argument an axis in in_axes",
         )
     if len({size for _, _, size in sizes}) > 1:
-        listed = "; ".join([f"{label} has size {size} along axis {axis}" for label, axis, size in sizes])
+        listed = "; ".join(
+            [f"{label} has size {size} along axis {axis}" for label, axis, size in sizes]
+        )
         raise fail(
             ShapeError,
             f"the mapped arguments of `{name_of(vmapped.fun)}` differ in size: {listed}.",
@@ -225,12 +236,13 @@ def vmap(
     fun : callable
         Written for one example, in plain NumPy.
     in_axes : int, None, tuple, list or dict, optional
-        The axis of each positional argument that counts the examples, None for an argument that all examples
-        share. An entry may be a pytree that matches the argument or the upper part of it. Keyword arguments are
-        mapped over axis 0. A dict gives axes by argument name, positional and keyword alike; who is not
-        named has axis 0.
+        The axis of each positional argument that counts the examples, None for an argument that all
+        examples share. An entry may be a pytree that matches the argument or the upper part of it.
+        Keyword arguments are mapped over axis 0. A dict gives axes by argument name, positional and
+        keyword alike; who is not named has axis 0.
     out_axes : int, None or pytree, optional
-        Where the outputs have the axis of the examples. None for an output that does not depend on the example.
+        Where the outputs have the axis of the examples. None for an output that does not depend on
+        the example.
     chunk_size : int, optional
         The most examples to process at a time: bounds the memory.
     fallback : {None, "loop"}, optional

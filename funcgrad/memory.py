@@ -1,9 +1,10 @@
 """How the process handles freed memory.
 
-glibc gives freed memory back to the system as soon as 128 kB of it lie at the end of the heap, and takes arrays
-above 128 kB from the system one by one; each page of them then has to be faulted in again. A training step
-that keeps and frees arrays of 200 kB spends up to half its time so. Both limits rise by themselves when a
-large array is freed: to its size, and to twice its size for the memory held back.
+glibc gives freed memory back to the system as soon as 128 kB of it lie at the end of the heap, and
+takes arrays above 128 kB from the system one by one; each page of them then has to be faulted in
+again. A training step that keeps and frees arrays of 200 kB spends up to half its time so. Both
+limits rise by themselves when a large array is freed: to its size, and to twice its size for the
+memory held back.
 """
 
 import numpy as np

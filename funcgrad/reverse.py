@@ -1,9 +1,9 @@
 """Reverse mode: one flat tape per call, walked backwards once.
 
-Node `i` of a tape is a value; `records[i]` tells how its cotangent reaches the nodes it came from: a
-tuple of edges `(parent, pull, kept, fix)`, or `None` for an input. `pull(ct, kept)` is the
-vector-Jacobian product for that parent, `kept` what the rule named, and `fix` the shape and dtype to
-restore when broadcasting or promotion changed them (decided once, when recording).
+Node `i` of a tape is a value; `records[i]` tells how its cotangent reaches the nodes it came from:
+a tuple of edges `(parent, pull, kept, fix)`, or `None` for an input. `pull(ct, kept)` is the
+vector-Jacobian product for that parent, `kept` what the rule named, and `fix` the shape and dtype
+to restore when broadcasting or promotion changed them (decided once, when recording).
 
     y = x * w          records[2] = ((0, pull_x, w, None), (1, pull_w, x, None))
 
@@ -28,6 +28,7 @@ from funcgrad.core import (
     concrete,
     leaked,
     reflected_operator,
+    refuse_objects,
     zero,
 )
 
@@ -61,9 +62,11 @@ class Tape(Trace):
 
     def close(self) -> None:
         """Let every later use of a tracer of this tape raise."""
-        self.append = leaked  # type: ignore[assignment]  # no flag to test on the hot path
+        self.append = leaked  # no flag to test on the hot path
 
-    def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    def process(  # noqa: C901  # the hot path of everything that has no recorder of its own
+        self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]
+    ) -> Any:
         if self.append is leaked:
             leaked()
         values, mine, nested = list(args), [], False
@@ -80,13 +83,15 @@ class Tape(Trace):
             return ans
         edges = []
         for i in mine:
-            pull, keep = primitive.pull(i, values)
+            pull, keep = primitive.pull(i, args)
             if pull is zero:
                 continue
             x = values[i]
             if keep.args or keep.settings:
                 pull, values, settings = _protected(keep, pull, args, values, settings)
-            edges.append((args[i].index, pull, keep(ans, values, settings), _fix(primitive, pull, x, ans)))
+            edges.append(
+                (args[i].index, pull, keep(ans, values, settings), _fix(primitive, pull, x, ans))
+            )
         if not edges:
             return ans
         index = len(self.records)
@@ -116,7 +121,10 @@ def has_derivative(ans: Any) -> bool:
     """Tell whether a result is floating-point (or one of several is)."""
     if isinstance(ans, tuple):
         return any([has_derivative(x) for x in ans])
-    return hasattr(ans, "dtype") and ans.dtype.kind in "fc"
+    kind = ans.dtype.kind if hasattr(ans, "dtype") else ""
+    if kind == "O":
+        refuse_objects()
+    return kind in "fc" and kind != ""
 
 
 def _protected(keep: Any, pull: Any, args: Any, values: list[Any], settings: Any) -> Any:
@@ -159,9 +167,10 @@ def _put_output(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: An
 def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> list[Any]:
     """Return the cotangent of each input node, `None` for zero.
 
-    A NaN may come from a product of an exact zero with something infinite or undefined (the dead branch
-    of np.where, the root of a sum of squares at 0). Only then is the tape walked again, with zeros kept
-    zero: finding out costs one dot product per input, where looking at each step would cost more.
+    A NaN may come from a product of an exact zero with something infinite or undefined (the dead
+    branch of np.where, the root of a sum of squares at 0). Only then is the tape walked again, with
+    zeros kept zero: finding out costs one dot product per input, where looking at each step would
+    cost more.
     """
     with np.errstate(all="ignore"):
         cts = _walk(tape.records, seeds, inputs, zero_stays_zero=False)
@@ -170,7 +179,9 @@ def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> lis
     return cts
 
 
-def _walk(records: Any, seeds: Any, inputs: list[int], zero_stays_zero: bool) -> list[Any]:
+def _walk(  # noqa: C901  # one loop, a branch per kind of edge
+    records: Any, seeds: Any, inputs: list[int], zero_stays_zero: bool
+) -> list[Any]:
     cts: list[Any] = [None] * len(records)
     owned = bytearray(len(records))  # 1 where the cotangent is a buffer that nobody else can see
     for index, ct in seeds:
@@ -211,10 +222,11 @@ def _own(ct: Any, owned: int) -> Any:
 
 
 def has_nan(ct: Any) -> bool:
+    """Tell whether an entry is NaN (or so large that its square overflows, which does no harm)."""
     if ct is None:
         return False
     ct = concrete(ct)
-    if type(ct) is not ndarray:
+    if not isinstance(ct, ndarray):
         return bool(ct != ct)
     norm = np.vdot(ct, ct)  # NaN if and only if an entry is NaN or, harmlessly, a square overflows
     return bool(norm != norm)
@@ -223,8 +235,8 @@ def has_nan(ct: Any) -> bool:
 def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
     """Let a product with an exact zero be zero, whatever the other factor is.
 
-    Elementwise, `g` is `ct` times a partial derivative: both may be the zero. Of other pullbacks we see
-    only the cotangent.
+    Elementwise, `g` is `ct` times a partial derivative: both may be the zero. Of other pullbacks we
+    see only the cotangent.
     """
     if getattr(pull, "elementwise", False):
         partial = pull(np.ones_like(ct), kept)
@@ -243,7 +255,9 @@ def is_basic(index: Any) -> bool:
     if kind is int or kind is slice:
         return True
     for i in index if kind is tuple else (index,):
-        if not isinstance(i, (int, slice, EllipsisType, type(None), np.integer)) or isinstance(i, bool):
+        if not isinstance(i, (int, slice, EllipsisType, type(None), np.integer)) or isinstance(
+            i, bool
+        ):
             return False
     return True
 
@@ -279,7 +293,7 @@ accumulate.accumulates = True  # type: ignore[attr-defined]
 # --- the recorders -------------------------------------------------------------------------------
 
 
-def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
+def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:  # noqa: C901  # see below
     """Make `t op other` and `other op t`, quick for tracers of one tape and for constants."""
     general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
 
@@ -373,7 +387,8 @@ def _matmul(self: "TapeTracer", other: Any) -> Any:
         return _general_matmul(self, other)
     x, y = self.value, other.value
     ans = x @ y
-    pull_x, pull_y = HANDLERS["matmul"].pulls
+    matmul: Any = HANDLERS["matmul"]
+    pull_x, pull_y = matmul.pulls
     dtype = ans.dtype
     fix_x = None if x.dtype is dtype else (x.shape, x.dtype)
     fix_y = None if y.dtype is dtype else (y.shape, y.dtype)
@@ -399,7 +414,12 @@ class TapeTracer(Tracer):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         primitive = HANDLERS.get(ufunc)
-        if kwargs or method != "__call__" or type(primitive) is not Primitive or not primitive.slots:
+        if (
+            kwargs
+            or method != "__call__"
+            or type(primitive) is not Primitive
+            or not primitive.slots
+        ):
             if method == "__call__":
                 return call_ufunc(ufunc, inputs, kwargs)
             return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
@@ -436,7 +456,8 @@ class TapeTracer(Tracer):
         tape = self._trace
         index = len(tape.records)
         ans = -self.value
-        tape.append(((self.index, HANDLERS[np.negative].pulls[0], None, None),))
+        negative: Any = HANDLERS[np.negative]
+        tape.append(((self.index, negative.pulls[0], None, None),))
         return TapeTracer(ans, tape, index)
 
     __add__, __radd__ = _operator(np.add, operator.add)
@@ -451,7 +472,7 @@ class TapeTracer(Tracer):
     __ge__ = _comparison(np.greater_equal, operator.ge)
     __eq__ = _comparison(np.equal, operator.eq)
     __ne__ = _comparison(np.not_equal, operator.ne)
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 _BINARY: dict[np.ufunc, tuple[Any, Any]] = {}  # the same for a ufunc called by name

@@ -50,8 +50,8 @@ def check_grads(
 
     Notes
     -----
-    The directions are drawn with a fixed seed, so that a failure repeats. Away from the tolerances, a kink
-    within `eps` of the arguments shows as an error.
+    The directions are drawn with a fixed seed, so that a failure repeats. Away from the tolerances,
+    a kink within `eps` of the arguments shows as an error.
 
     Examples
     --------
@@ -61,7 +61,9 @@ def check_grads(
     """
     modes = (modes,) if isinstance(modes, str) else tuple(modes)
     if not modes or set(modes) - {"fwd", "rev"}:
-        raise fail(ArgumentError, f"check_grads: modes must be among 'fwd' and 'rev', not {modes!r}.")
+        raise fail(
+            ArgumentError, f"check_grads: modes must be among 'fwd' and 'rev', not {modes!r}."
+        )
     if order < 1:
         raise fail(ArgumentError, f"check_grads: order must be at least 1, not {order!r}.")
     args = tree.map(lambda x: as_input(x, "check_grads", lambda: "an argument"), tuple(args))
@@ -95,14 +97,20 @@ class _Check:
             self.compare(tangent, difference, f"the jvp of {name}")
             if order > 1:
                 self.run(
-                    lambda *xs: jvp(f, xs, direction)[1], args, order - 1, modes, f"the jvp of {name}"
+                    lambda *xs: jvp(f, xs, direction)[1],
+                    args,
+                    order - 1,
+                    modes,
+                    f"the jvp of {name}",
                 )
         if "rev" in modes:
             out, pullback = vjp(f, *args)
             ct = self.like(out)
             self.check_pullback(f, args, pullback(ct), ct, direction, difference, name)
             if order > 1:
-                self.run(lambda *xs: vjp(f, *xs)[1](ct), args, order - 1, modes, f"the vjp of {name}")
+                self.run(
+                    lambda *xs: vjp(f, *xs)[1](ct), args, order - 1, modes, f"the vjp of {name}"
+                )
 
     def like(self, x: Any) -> Any:
         """Return random numbers in the shape of a pytree; zeros where a leaf is not floating-point."""
@@ -155,7 +163,11 @@ class _Check:
         for i, leaf in enumerate(flat):
             for index in np.ndindex(np.shape(leaf)):
                 flat[i][index] = self._entry(f, args, ct, i, index)
-        self.compare(grads, numeric, f"the vjp of {name}, that is the gradient by each entry of the arguments,")
+        self.compare(
+            grads,
+            numeric,
+            f"the vjp of {name}, that is the gradient by each entry of the arguments,",
+        )
         raise fail(
             CheckError,
             f"the vjp of {name} is wrong: <ct, J v> = {expected} by central differences, <J^T ct, v> = {got}.",
@@ -170,7 +182,9 @@ class _Check:
         if flat[leaf].dtype.kind != "c":
             return real
         flat[leaf][index] = 1j
-        imaginary, _ = _pair(ct, self.difference(f, args, tree.unflatten(tree.structure(args), flat)))
+        imaginary, _ = _pair(
+            ct, self.difference(f, args, tree.unflatten(tree.structure(args), flat))
+        )
         return real - 1j * imaginary  # the pairing is Re(g dz)
 
 
@@ -180,5 +194,9 @@ def _wide(x: Any) -> Any:
 
 def _pair(a: Any, b: Any) -> tuple[float, float]:
     """Return the sum of Re(a b) over all leaves, and of its absolute terms."""
-    products = [np.real(np.asarray(x) * y) for x, y in zip(tree.leaves(a), tree.leaves(b), strict=True)]
-    return sum([float(np.sum(p)) for p in products]), sum([float(np.sum(np.abs(p))) for p in products])
+    products = [
+        np.real(np.asarray(x) * y) for x, y in zip(tree.leaves(a), tree.leaves(b), strict=True)
+    ]
+    return sum([float(np.sum(p)) for p in products]), sum(
+        [float(np.sum(np.abs(p))) for p in products]
+    )

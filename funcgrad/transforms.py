@@ -85,23 +85,24 @@ def grad(
     Parameters
     ----------
     fun : callable
-        Written in plain NumPy; returns a real scalar. Its arguments may be arrays, Python floats and pytrees
-        (tuples, lists, dicts, dataclasses, ...) of them.
+        Written in plain NumPy; returns a real scalar. Its arguments may be arrays, Python floats
+        and pytrees (tuples, lists, dicts, dataclasses, ...) of them.
     argnums : int or tuple of int, optional
         The positional arguments to differentiate; the first by default.
     has_aux : bool, optional
         If true, `fun` returns ``(loss, aux)``, and the result is ``(gradient, aux)``.
     holomorphic : bool, optional
-        If true, inputs and output are complex and `fun` is holomorphic; the result is its complex derivative.
+        If true, inputs and output are complex and `fun` is holomorphic; the result is its complex
+        derivative.
     argnames : str or tuple of str, optional
         The arguments to differentiate, by name; alone or in addition to `argnums`.
 
     Returns
     -------
     callable
-        Takes the arguments of `fun`; returns a pytree like the chosen argument (a tuple of them for a
-        tuple), each leaf with its argument's shape and dtype. Where `fun` does not depend on an argument, the
-        gradient is zero.
+        Takes the arguments of `fun`; returns a pytree like the chosen argument (a tuple of them for
+        a tuple), each leaf with its argument's shape and dtype. Where `fun` does not depend on an
+        argument, the gradient is zero.
 
     Raises
     ------
@@ -114,8 +115,8 @@ def grad(
 
     Notes
     -----
-    For complex arguments of a real function the convention is JAX's: the gradient g of z = x + iy is
-    df/dx - i df/dy, so that a step down is ``z - lr * g.conj()``.
+    For complex arguments of a real function the convention is JAX's: the gradient g of z = x + iy
+    is df/dx - i df/dy, so that a step down is ``z - lr * g.conj()``.
 
     Examples
     --------
@@ -152,7 +153,7 @@ def value_and_grad(
     --------
     >>> import numpy as np
     >>> from funcgrad import value_and_grad
-    >>> value_and_grad(lambda x: x ** 3)(2.0)
+    >>> value_and_grad(lambda x: x**3)(2.0)
     (np.float64(8.0), np.float64(12.0))
     """
     return ValueAndGrad(fun, argnums, has_aux, holomorphic, argnames)
@@ -164,7 +165,9 @@ def value_and_grad(
 class Pullback:
     """The linear map from cotangents of an output to cotangents of the primals; see `vjp`."""
 
-    def __init__(self, fun: Any, tape: Tape, inputs: Inputs, outputs: list[Any], treedef: Any) -> None:
+    def __init__(
+        self, fun: Any, tape: Tape, inputs: Inputs, outputs: list[Any], treedef: Any
+    ) -> None:
         self.fun, self.tape, self.inputs = fun, tape, inputs
         self.outputs, self.treedef = outputs, treedef
 
@@ -176,7 +179,8 @@ class Pullback:
         paths = tree.paths(self.treedef)
         seeds = []
         for x, out, path in zip(cts, self.outputs, paths, strict=True):
-            x = match(x, out, f"the cotangent{path} of `{name_of(self.fun)}`", "the output")
+            where = f" at {path}" if path else ""
+            x = match(x, out, f"the cotangent of `{name_of(self.fun)}`{where}", "the output")
             if isinstance(out, TapeTracer) and out._trace is self.tape:
                 seeds.append((out.index, x))
         grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
@@ -199,8 +203,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     -------
     out : pytree
     pullback : callable
-        ``pullback(ct)`` takes a pytree like `out`, each leaf of the shape of its output, and returns a tuple with a
-        pytree per primal. May be called any number of times.
+        ``pullback(ct)`` takes a pytree like `out`, each leaf of the shape of its output, and
+        returns a tuple with a pytree per primal. May be called any number of times.
     aux : pytree
         Only with `has_aux`.
 
@@ -311,7 +315,9 @@ def directions(fun: Any, what: str, inputs: Inputs, tangents: Any) -> list[Any]:
     return flat
 
 
-def push_forward(fun: Any, inputs: Inputs, flat: list[Any], has_aux: bool, zero_stays_zero: bool) -> Any:
+def push_forward(
+    fun: Any, inputs: Inputs, flat: list[Any], has_aux: bool, zero_stays_zero: bool
+) -> Any:
     """Run `fun` in forward mode; return outputs, tangents and aux."""
     trace = Forward(zero_stays_zero)
     try:
@@ -339,8 +345,8 @@ def _tangent_of(trace: Forward, x: Any) -> Any:
 class Pushforward:
     """The linear map from tangents of the primals to tangents of an output; see `linearize`.
 
-    It is the transpose of the pullback: a second tape, recorded while the pullback ran once, that each call
-    walks backwards. The function itself runs just once.
+    It is the transpose of the pullback: a second tape, recorded while the pullback ran once, that
+    each call walks backwards. The function itself runs just once.
     """
 
     def __init__(self, pullback: "Pullback") -> None:
@@ -396,8 +402,8 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> Any:
     -------
     out : pytree
     pushforward : callable
-        ``pushforward(*tangents)`` takes a pytree like each primal and returns one like `out`. May be called any
-        number of times, each at about the cost of a backward pass.
+        ``pushforward(*tangents)`` takes a pytree like each primal and returns one like `out`. May
+        be called any number of times, each at about the cost of a backward pass.
 
     Raises
     ------

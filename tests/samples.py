@@ -251,8 +251,9 @@ REDUCTIONS = [
         for fun in (np.any, np.all)
     ],
     Sample(lambda x: np.mean(x, where=x > 0), (R,), of=np.mean, exact=False),
-    Sample(lambda x, a: np.sum(x, initial=a), (R, SCALAR), of=np.sum, exact=False),
-    Sample(lambda x, a: np.max(x, axis=0, initial=a), (R, SCALAR), of=np.max),
+    Sample(lambda x: np.sum(x, initial=x[0, 0]), (R,), of=np.sum, exact=False),
+    Sample(lambda x: np.prod(x, axis=1, initial=x[0, 0]), (R,), of=np.prod, exact=False),
+    Sample(lambda x: np.max(x, axis=0, initial=0.3 * x[0, 0]), (R,), of=np.max),
     # Scalars, empty arrays, the methods and the names of the arguments.
     *[
         Sample(fun, (SCALAR,), exact=False)
@@ -495,6 +496,13 @@ INDEXING = [
     Sample(lambda x, i: x[i], (R, ROWS), of="getitem"),
     Sample(lambda x, i: x[:, i], (R, TABLE), of="getitem"),
     Sample(lambda x, i, j: x[i, j], (R, ROWS, COLUMNS), of="getitem"),
+    Sample(lambda x, i: x[..., i], (CUBE, COLUMNS), of="getitem"),
+    Sample(lambda x, i: x[i, None, 1:3], (R, ROWS), of="getitem"),
+    Sample(lambda x, i, j: x[i, :, j], (CUBE, ROWS % 2, COLUMNS), of="getitem"),
+    Sample(lambda x, i: x[0, :, i], (CUBE, COLUMNS), of="getitem"),
+    Sample(lambda x, i: x[i], (R, np.array(2)), of="getitem"),
+    Sample(lambda x, i: x[:, i], (R, np.array(2)), of="getitem"),
+    Sample(lambda x, i: x[i, 1], (R, np.array(-1)), of="getitem"),
     Sample(lambda x: x[x > 0], (R,), of="getitem", vmap=False),
     Sample(lambda x: [row * row[0] for row in x], (R,), of="getitem"),
     Sample(lambda x: x[0] * x[1] + x[1:2].sum(), (VECTOR,), of="getitem", exact=False),
@@ -644,7 +652,10 @@ PRODUCTS = [
         Sample(np.matmul, factors(*shapes), complex=True, exact=False)
         for shapes in [*MATRIX_SHAPES, ((2, 1, 3, 4), (5, 4, 2))]
     ],
-    Sample(lambda x, y: x @ y, factors((3, 4), (4, 2)), of=np.matmul, exact=False),
+    *[
+        Sample(lambda x, y: x @ y, factors(*shapes), of="matmul", complex=True, exact=False)
+        for shapes in MATRIX_SHAPES
+    ],
     Sample(np.linalg.matmul, factors((3, 4), (4, 2)), exact=False),
     *[Sample(np.dot, factors(*shapes), complex=True, exact=False) for shapes in DOT_SHAPES],
     Sample(np.dot, factors((2, 3, 4), (5, 4, 2)), exact=False),

@@ -20,7 +20,7 @@ def normalize_axes(axis: Any, ndim: int) -> Axes:
     """Return a tuple of axes counted from the front; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
+    if not isinstance(axis, tuple):
         return (normalize_axis(axis, ndim),)
     axes = tuple([normalize_axis(i, ndim) for i in axis])
     if len(set(axes)) != len(axes):

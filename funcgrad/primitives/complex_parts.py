@@ -8,7 +8,10 @@ from funcgrad.core import as_array, handle
 from funcgrad.primitives.families import linear
 
 _real = linear(
-    "real", np.real, transpose=lambda ct: ct.astype(np.result_type(ct.dtype, np.complex64)), batch=np.real
+    "real",
+    np.real,
+    transpose=lambda ct: ct.astype(np.result_type(ct.dtype, np.complex64)),
+    batch=np.real,
 )
 _imag = linear("imag", np.imag, transpose=lambda ct: ct * -1j, batch=np.imag)
 

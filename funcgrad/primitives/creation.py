@@ -1,10 +1,22 @@
 """Arrays made from arrays, or for them: zeros_like, full_like, copy, astype, np.array(..., like=x)."""
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
-from funcgrad.core import CREATORS, Tracer, as_array, existing, find_trace, handle, is_traced, unsupported
+from funcgrad.core import (
+    CREATORS,
+    HANDLERS,
+    Handler,
+    Tracer,
+    as_array,
+    existing,
+    find_trace,
+    handle,
+    is_traced,
+    unsupported,
+)
 from funcgrad.primitives.families import elementwise
 
 
@@ -21,10 +33,22 @@ _astype = elementwise(_cast, 1, name="astype")
 _copy = elementwise(np.copy, 1, name="copy")
 
 
-@handle("astype", *existing("astype"))
+@handle(*existing("astype"))
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """Cast; between inexact types the derivative is the cast, to any other type it is zero."""
-    return _astype(x, dtype=np.dtype(dtype))
+    return cast(x, np.dtype(dtype))
+
+
+def cast(x: Any, dtype: Any, casting: Any = "unsafe") -> Any:
+    """Cast as the method astype does."""
+    if not np.can_cast(x.dtype, dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule {casting!r}"
+        )
+    return _astype(x, dtype=dtype)
+
+
+HANDLERS["astype"] = cast
 
 
 @handle(np.copy)
@@ -41,7 +65,13 @@ def _like(fill: Any, a: Any, dtype: Any, shape: Any) -> Any:
 
 @handle(np.zeros_like, np.empty_like)
 def zeros_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """Return traced zeros."""
     return _like(0, a, dtype, shape)
@@ -49,7 +79,13 @@ def zeros_like(
 
 @handle(np.ones_like)
 def ones_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """Return traced ones."""
     return _like(1, a, dtype, shape)
@@ -85,8 +121,8 @@ def write(*args: Any, **kwargs: Any) -> NoReturn:
 # --- creation with like= -------------------------------------------------------------------------
 
 
-def _creator(*funs: Any) -> Any:
-    def register(creator: Any) -> Any:
+def _creator(*funs: Any) -> Callable[[Handler], Handler]:
+    def register(creator: Handler) -> Handler:
         for fun in funs:
             CREATORS[fun] = creator
         return creator
@@ -101,10 +137,7 @@ def array(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
     ndmin = options.pop("ndmin", 0)
     if options.pop("subok", False) or options:
         unsupported(f"np.array with like= and {next(iter(options), 'subok')}=")
-    if is_traced(a):
-        result = as_array(a)
-    else:
-        result = constant_like(like, np.array(a, dtype))
+    result = as_array(a) if is_traced(a) else constant_like(like, np.array(a, dtype))
     if dtype is not None and result.dtype != np.dtype(dtype):
         result = result.astype(dtype)
     missing = ndmin - result.ndim
@@ -114,7 +147,10 @@ def array(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
 def _plain_creator(fun: Any) -> Any:
     def creator(like: Tracer, *args: Any, **kwargs: Any) -> Any:
         if find_trace([*args, *kwargs.values()]) is not None:
-            unsupported(f"np.{fun.__name__} of a traced value", "compute it from np.arange(n) of plain numbers")
+            unsupported(
+                f"np.{fun.__name__} of a traced value",
+                "compute it from np.arange(n) of plain numbers",
+            )
         value = fun(*args, **kwargs)
         return constant_like(like, value) if value.dtype.kind in "fc" else value
 
@@ -127,7 +163,13 @@ for _fun in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri
 
 @_creator(np.full)
 def full(
-    like: Tracer, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None
+    like: Tracer,
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "C",
+    *,
+    device: Any = None,
 ) -> Any:
     """Return a traced array filled with `fill_value`, traced or not."""
     if not is_traced(fill_value):

@@ -1,8 +1,8 @@
 """The families: one declaration gives a primitive its rules for every transform.
 
-A rule is a plain NumPy function that names what it needs: `ct` (the cotangent, first), `ans`, an argument,
-`x_shape`, `x_ndim` or `x_dtype` of an argument `x` (or of `ans`), a setting. The tape keeps what is
-named and nothing else.
+A rule is a plain NumPy function that names what it needs: `ct` (the cotangent, first), `ans`, an
+argument, `x_shape`, `x_ndim` or `x_dtype` of an argument `x` (or of `ans`), a setting. The tape
+keeps what is named and nothing else.
 
 =============  ===========================================  =========================================
 family         declare                                      follows
@@ -32,6 +32,7 @@ REGISTRY: dict[str, Primitive] = {}
 
 
 def register(primitive: Primitive) -> Primitive:
+    """Put a primitive into the registry that the tests loop over."""
     if primitive.name in REGISTRY:
         raise ValueError(f"a primitive named {primitive.name!r} is declared already")
     REGISTRY[primitive.name] = primitive
@@ -109,8 +110,9 @@ def elementwise(fun: Any, *partials: Any, name: str | None = None) -> Primitive:
         The NumPy ufunc, or a function of arrays alone.
     *partials : number, None or function
         Per argument (called `x`, `y`, `z` in order) the partial derivative: a number; a function
-        naming what it needs, `lambda ans: 1 - ans * ans`; a function with `ct` first that returns the
-        product itself, `lambda ct, x: np.where(x, ct, 0)`; or None where the function is piecewise constant.
+        naming what it needs, `lambda ans: 1 - ans * ans`; a function with `ct` first that returns
+        the product itself, `lambda ct, x: np.where(x, ct, 0)`; or None where the function is
+        piecewise constant.
     """
     parameters = ("x", "y", "z")[: len(partials)]
     primitive = Primitive(name or fun.__name__, fun, parameters)
@@ -122,7 +124,10 @@ def elementwise(fun: Any, *partials: Any, name: str | None = None) -> Primitive:
         primitive.slots = tuple([_places(names, parameters) for _, names in rules])
     # The Jacobian is diagonal, so it is its own transpose: the jvp is the vjp.
     primitive.jvps = tuple(
-        [_pushforward(pull, keep) for pull, keep in zip(primitive.pulls, primitive.keeps, strict=True)]
+        [
+            _pushforward(pull, keep)
+            for pull, keep in zip(primitive.pulls, primitive.keeps, strict=True)
+        ]
     )
     if isinstance(fun, np.ufunc):
         HANDLERS[fun] = primitive
@@ -139,18 +144,20 @@ def _elementwise_rule(partial: Any) -> tuple[Any, tuple[str, ...]]:
     if names[0] == "ct":
         pull, names = _pullback(partial, len(names) - 1), names[1:]
     elif len(names) == 1:
-        if _is_identity(partial):  # lambda y: y
-            pull = lambda ct, kept: ct * kept  # noqa: E731  # one call less than below
-        else:
-            pull = lambda ct, kept: ct * partial(kept)  # noqa: E731
+        pull = _times_kept() if _is_identity(partial) else lambda ct, kept: ct * partial(kept)
     else:
         pull = lambda ct, kept: ct * partial(*kept)  # noqa: E731
-    pull.elementwise = True  # type: ignore[attr-defined]
+    pull.elementwise = True
     return pull, names
 
 
-def _is_identity(partial: Rule) -> bool:
-    return partial.__code__.co_code == (lambda x: x).__code__.co_code  # type: ignore[attr-defined]
+def _times_kept() -> Any:
+    """Return the pullback of `lambda y: y`, without the call."""
+    return lambda ct, kept: ct * kept
+
+
+def _is_identity(partial: Any) -> bool:
+    return partial.__code__.co_code == (lambda x: x).__code__.co_code
 
 
 def _scaled(factor: Any) -> Any:
@@ -188,8 +195,8 @@ def linear(name: str, fun: Any, *, transpose: Rule, batch: Rule) -> Primitive:
 def bilinear(name: str, fun: Any, *, vjp: tuple[Rule, Rule], batch: Rule) -> Primitive:
     """Declare a function `fun(x, y, **settings)` that is linear in each of `x` and `y`.
 
-    `vjp` are the two transposed maps; `batch(args, mapped, settings)` applies the function to slices
-    along axis 0 of the arguments for which `mapped` is true.
+    `vjp` are the two transposed maps; `batch(args, mapped, settings)` applies the function to
+    slices along axis 0 of the arguments for which `mapped` is true.
     """
     primitive = Primitive(name, fun, ("x", "y"))
     _set_vjps(primitive, vjp)
@@ -213,10 +220,10 @@ def primitive(
 ) -> Primitive:
     """Declare any other function of arrays.
 
-    `vjp` has a rule `(ct, ...)` per argument, or None where the function is piecewise constant (`ct` is a
-    tuple if `multiple` says that the function returns several arrays). `jvp` has rules `(t, ...)`; without
-    it the jvp is derived by transposing the vjp, which is linear in the cotangent. Without `batch` the
-    function is applied slice by slice.
+    `vjp` has a rule `(ct, ...)` per argument, or None where the function is piecewise constant
+    (`ct` is a tuple if `multiple` says that the function returns several arrays). `jvp` has rules
+    `(t, ...)`; without it the jvp is derived by transposing the vjp, which is linear in the
+    cotangent. Without `batch` the function is applied slice by slice.
     """
     new = Primitive(name, fun, parameters[: len(vjp)])
     new.multiple = multiple

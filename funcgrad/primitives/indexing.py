@@ -135,8 +135,13 @@ def _with_examples(index: Index, arrays: Any, mapped: Any) -> Any:
 
 def _by_example(primitive: Any, args: Any, mapped: Any, settings: Any) -> Any:
     n = len(args[mapped.index(True)])
-    rows = [[x[k] if m else x for x, m in zip(args, mapped, strict=True)] for k in range(n)]
-    return np.stack([primitive(*row, **settings) for row in rows])
+    if not n:
+        args = [
+            np.zeros((1, *x.shape[1:]), x.dtype) if m else x
+            for x, m in zip(args, mapped, strict=True)
+        ]
+    rows = [[x[k] if m else x for x, m in zip(args, mapped, strict=True)] for k in range(n or 1)]
+    return np.stack([primitive(*row, **settings) for row in rows])[:n]
 
 
 def _batch_getitem(args: Any, mapped: Any, settings: Any) -> Any:
@@ -213,6 +218,7 @@ def _plain_index(index: Index) -> Index:
 
 # --- choosing ------------------------------------------------------------------------------------
 
+
 def masked(mask: Any, x: Any) -> Any:
     """Return np.where(mask, x, 0) of a float array, by bits: 15 us for 25,000 entries, np.where 60."""
     bits = np.negative(mask.view(np.int8), dtype=np.dtype(f"i{x.itemsize}"))  # all ones where true
@@ -273,7 +279,13 @@ def nonzero(a: Any) -> Any:
 
 @handle(np.clip)
 def clip(
-    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
 ) -> Any:
     """Limit to an interval; at a bound the derivative is shared, as by np.minimum and np.maximum."""
     if out is not None:
@@ -296,11 +308,13 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     axis = normalize_axis(axis, a.ndim)
     n = a.shape[axis]
     indices = as_array(indices)
+    if indices.dtype.kind == "b":
+        indices = indices.astype(np.intp)
     if mode == "wrap":
         indices = indices % n
     elif mode == "clip":
         indices = np.clip(indices, 0, n - 1)
-    return a[(slice(None),) * axis + (indices,)]
+    return read(a, (slice(None),) * axis + (indices,))
 
 
 @handle(np.take_along_axis)
@@ -308,27 +322,30 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """Match 1-d slices of indices and values along an axis."""
     arr = as_array(arr)
     if axis is None:
-        arr, axis = arr.reshape(-1), 0
-        indices = np.reshape(indices, -1)
+        arr, axis, indices = arr.reshape(-1), 0, np.reshape(indices, -1)
     axis = normalize_axis(axis, arr.ndim)
     grid: list[Any] = []
     for i, n in enumerate(arr.shape):
         shape = [1] * arr.ndim
         shape[i] = -1
         grid.append(indices if i == axis else np.arange(n).reshape(shape))
-    return arr[tuple(grid)]
+    return read(arr, tuple(grid))
 
 
 # --- order ---------------------------------------------------------------------------------------
 
-_argsort = constant(
+_argsort: Primitive = constant(
     np.argsort,
-    batch=lambda args, mapped, settings: _argsort(args[0], **{**settings, "axis": settings["axis"] + 1}),
+    batch=lambda args, mapped, settings: _argsort(
+        args[0], **{**settings, "axis": settings["axis"] + 1}
+    ),
 )
 
 
 @handle(np.argsort)
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
     """Return the indices that would sort along an axis, a constant."""
     if order is not None:
         unsupported("np.argsort with order=")

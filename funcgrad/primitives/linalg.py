@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import as_array, handle
+from funcgrad.core import Primitive, as_array, handle
 from funcgrad.primitives.families import primitive
 
 # d(inv A) = -inv(A) dA inv(A)
-_inv = primitive(
+_inv: Primitive = primitive(
     "inv",
     np.linalg.inv,
     vjp=(lambda ct, ans: -(ans.mT @ ct @ ans.mT),),
@@ -33,7 +33,7 @@ def _solve_b(ct: Any, a: Any, b_shape: Any) -> Any:
     return unbroadcast(np.linalg.solve(a.mT, ct), b_shape)
 
 
-_solve = primitive(
+_solve: Primitive = primitive(
     "solve",
     np.linalg.solve,
     vjp=(_solve_a, _solve_b),

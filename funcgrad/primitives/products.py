@@ -151,7 +151,9 @@ def linalg_outer(x1: Any, x2: Any, /) -> Any:
     """Return the outer product of two vectors."""
     x1, x2 = as_array(x1), as_array(x2)
     if x1.ndim != 1 or x2.ndim != 1:
-        raise ValueError(f"Input arrays must be one-dimensional, but they are {x1.ndim=} and {x2.ndim=}.")
+        raise ValueError(
+            f"Input arrays must be one-dimensional, but they are {x1.ndim=} and {x2.ndim=}."
+        )
     return outer(x1, x2)
 
 
@@ -227,7 +229,9 @@ def _batch_einsum(args: Any, mapped: Any, settings: Any) -> Any:
 
 
 _einsum = register(
-    _Einsum("einsum", lambda *xs, subscripts: np.einsum(subscripts, *xs, optimize=len(xs) > 2), ("*xs",))
+    _Einsum(
+        "einsum", lambda *xs, subscripts: np.einsum(subscripts, *xs, optimize=len(xs) > 2), ("*xs",)
+    )
 )
 _einsum.pulls = (_einsum_pull,)
 _einsum.batch = _batch_einsum
@@ -243,7 +247,9 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     terms, result = _without_ellipsis(subscripts, arrays)
     for i, term in enumerate(terms):
         if len(term) != arrays[i].ndim:
-            raise ValueError(f"einsum: operand {i} has {arrays[i].ndim} axes, its subscripts are {term!r}")
+            raise ValueError(
+                f"einsum: operand {i} has {arrays[i].ndim} axes, its subscripts are {term!r}"
+            )
         arrays[i], terms[i] = _diagonals(arrays[i], term)
     _drop_stretched(arrays, terms)
     for i, term in enumerate(terms):
@@ -293,6 +299,8 @@ def _diagonals(x: Any, term: str) -> tuple[Any, str]:
         while term.count(c) > 1:
             i = term.index(c)
             j = term.index(c, i + 1)
+            if x.shape[i] != x.shape[j]:
+                raise ValueError(f"einsum: axis {c!r} has lengths {x.shape[i]} and {x.shape[j]}")
             diagonal = np.arange(x.shape[i])
             x = np.moveaxis(x, (i, j), (0, 1))[diagonal, diagonal]
             term = c + term[:i] + term[i + 1 : j] + term[j + 1 :]
@@ -313,5 +321,3 @@ def _drop_stretched(arrays: list[Any], terms: list[str]) -> None:
         if drop:
             arrays[i] = np.squeeze(x, drop)
             terms[i] = "".join([c for k, c in enumerate(term) if k not in drop])
-
-

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import METHOD_HANDLERS, as_array, handle, is_traced, unsupported
+from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, handle, unsupported
 from funcgrad.primitives.axes import count, kept_shape, normalize_axes, outside, spread
 from funcgrad.primitives.families import constant, linear, primitive
 from funcgrad.primitives.ufuncs import root
@@ -40,7 +40,7 @@ def _batch_reducer(fun: Any) -> Any:
     return lambda args, mapped, settings: fun(args[0], axes=outside(settings["axes"]))
 
 
-reduce_sum = linear(
+reduce_sum: Primitive = linear(
     "sum",
     _reducer(np.add),
     transpose=lambda ct, x_shape, axes: spread(ct, x_shape, axes),
@@ -97,7 +97,7 @@ def _prod_partial(x: Any, axes: Any) -> Any:
     return others.transpose(tuple(np.argsort(axes + kept).tolist()))
 
 
-reduce_prod = primitive(
+reduce_prod: Primitive = primitive(
     "prod",
     _reducer(np.multiply),
     vjp=(lambda ct, x, axes: spread(ct, x.shape, axes) * _prod_partial(x, axes),),
@@ -119,7 +119,22 @@ def _keep(result: Any, x: Any, axes: Any, keepdims: Any) -> Any:
 
 
 def _masked(a: Any, where: Any, neutral: Any) -> Any:
-    return a if where is True else np.where(where, a, neutral)
+    return a if where is True else np.where(_mask(where), a, neutral)
+
+
+def _mask(where: Any) -> Any:
+    where = as_array(where)
+    if where.dtype != np.bool_:
+        raise TypeError(f"where= must be a boolean mask, not {where.dtype}")
+    return where
+
+
+def _joined(join: Any, result: Any, initial: Any) -> Any:
+    """Join the initial value to a reduction, whose dtype it does not change."""
+    if initial is None:
+        return result
+    joined = join(result, initial)
+    return joined if joined.dtype == result.dtype else joined.astype(result.dtype)
 
 
 @handle(np.sum)
@@ -139,7 +154,7 @@ def sum(
         a = a.astype(dtype)
     axes = normalize_axes(axis, a.ndim)
     result = _keep(reduce_sum(a, axes=axes), a, axes, keepdims)
-    return result if initial is None else result + initial
+    return _joined(np.add, result, initial)
 
 
 @handle(np.prod)
@@ -159,12 +174,17 @@ def prod(
         a = a.astype(dtype)
     axes = normalize_axes(axis, a.ndim)
     result = _keep(reduce_prod(a, axes=axes), a, axes, keepdims)
-    return result if initial is None else result * initial
+    return _joined(np.multiply, result, initial)
 
 
 def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
     def extreme(
-        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
     ) -> Any:
         _no_out(name, out)
         a = as_array(a)
@@ -174,13 +194,17 @@ def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
                     f"reduction operation '{join.__name__}' does not have an identity, "
                     "so to use a where mask one has to specify 'initial'"
                 )
-            a = np.where(where, a, initial)
+            a = np.where(_mask(where), a, as_array(initial).astype(a.dtype))
         axes = normalize_axes(axis, a.ndim)
         if initial is not None and not count(a.shape, axes):
-            shape = kept_shape(a.shape, axes) if keepdims else [n for i, n in enumerate(a.shape) if i not in axes]
-            return np.full(shape, initial, np.result_type(a.dtype, initial))
+            shape = (
+                kept_shape(a.shape, axes)
+                if keepdims
+                else [n for i, n in enumerate(a.shape) if i not in axes]
+            )
+            return np.full_like(a, initial, shape=shape)
         result = _keep(reduce(a, axes=axes), a, axes, keepdims)
-        return result if initial is None else join(result, initial)
+        return _joined(join, result, initial)
 
     return extreme
 
@@ -193,7 +217,13 @@ handle(np.min, np.amin)(min)
 
 @handle(np.mean)
 def mean(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
 ) -> Any:
     """Average over axes."""
     _no_out("np.mean", out)
@@ -211,8 +241,8 @@ def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     axes = normalize_axes(axis, a.ndim)
     if where is True:
         return count(a.shape, axes)
-    mask = np.broadcast_to(where, a.shape)
-    return np.add.reduce(mask, axis=axes, keepdims=bool(keepdims), dtype=np.intp)
+    mask = np.broadcast_to(_mask(where), a.shape)
+    return np.sum(mask, axis=axes, keepdims=bool(keepdims))
 
 
 @handle(np.var)
@@ -261,12 +291,19 @@ def std(
     correction: Any = None,
 ) -> Any:
     """Return the root of the variance; its derivative where all entries are equal is zero."""
-    return root(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+    return root(
+        var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    )
 
 
 def _reduce_method(fun: Any) -> Any:
     def reduce(
-        a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, **options: Any
+        a: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        **options: Any,
     ) -> Any:
         if dtype is not None:
             a = a.astype(dtype)
@@ -282,28 +319,56 @@ for _ufunc, _fun in ((np.add, sum), (np.multiply, prod), (np.maximum, max), (np.
 # --- positions and truth values: constants -------------------------------------------------------
 
 
-def _constant_reduction(fun: Any) -> None:
+def _constant_reduction(fun: Any) -> Any:
     """Declare a reduction with a whole-number or boolean result."""
 
     def batch(args: Any, mapped: Any, settings: Any) -> Any:
         (x,), axis = args, settings["axis"]
-        shape = (len(x),) + (1,) * (x.ndim - 1)
+        shape = x.shape
         if axis is None:
-            result = new(x.reshape(len(x), -1), axis=1)
-            return result.reshape(shape) if settings.get("keepdims") else result
+            result = new(x.reshape((len(x), count(shape, tuple(range(1, x.ndim))))), axis=1)
+            return (
+                result.reshape(shape[:1] + (1,) * (x.ndim - 1)) if settings["keepdims"] else result
+            )
         axes = outside(normalize_axes(axis, x.ndim - 1))
         return new(x, **{**settings, "axis": axes if isinstance(axis, tuple) else axes[0]})
 
     new = constant(fun, batch=batch)
+    return new
 
-    def handler(a: Any, axis: Any = None, out: Any = None, **options: Any) -> Any:
+
+def _position_of(fun: Any) -> None:
+    new = _constant_reduction(fun)
+
+    @handle(fun)
+    def position(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         _no_out(f"np.{fun.__name__}", out)
-        return new(as_array(a), axis=axis, **options)
-
-    handle(fun)(handler)
+        return new(as_array(a), axis=axis, keepdims=keepdims)
 
 
-for _fun in (np.argmax, np.argmin, np.any, np.all, np.count_nonzero):
-    _constant_reduction(_fun)
+def _truth_of(fun: Any, neutral: bool) -> None:
+    new = _constant_reduction(fun)
+
+    @handle(fun)
+    def truth(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+    ) -> Any:
+        _no_out(f"np.{fun.__name__}", out)
+        return new(_masked(as_array(a) != 0, where, neutral), axis=axis, keepdims=keepdims)
+
+
+_position_of(np.argmax)
+_position_of(np.argmin)
+_truth_of(np.any, False)
+_truth_of(np.all, True)
+_count_nonzero = _constant_reduction(np.count_nonzero)
+
+
+@handle(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """Count the entries that are not zero."""
+    return _count_nonzero(as_array(a), axis=axis, keepdims=keepdims)
+
+
 METHOD_HANDLERS[np.logical_or, "reduce"] = lambda a, axis=0, **options: np.any(a, axis, **options)
 METHOD_HANDLERS[np.logical_and, "reduce"] = lambda a, axis=0, **options: np.all(a, axis, **options)

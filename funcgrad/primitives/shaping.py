@@ -1,12 +1,14 @@
 """Shapes: reshaping, moving and repeating axes, joining and splitting."""
 
+import itertools
+import operator
 from typing import Any
 
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, existing, handle, is_traced, unsupported
-from funcgrad.primitives.axes import normalize_axes, normalize_axis
+from funcgrad.core import Primitive, as_array, concrete, existing, handle, is_traced, unsupported
+from funcgrad.primitives.axes import normalize_axes, normalize_axis, outside
 from funcgrad.primitives.families import linear, register
 
 # --- the primitives ------------------------------------------------------------------------------
@@ -50,13 +52,13 @@ _flip = linear(
     "flip",
     np.flip,
     transpose=lambda ct, axis: np.flip(ct, axis),
-    batch=lambda x, axis: np.flip(x, [i + 1 for i in axis]),
+    batch=lambda x, axis: np.flip(x, outside(axis)),
 )
 _roll = linear(
     "roll",
     np.roll,
-    transpose=lambda ct, shift, axis: np.roll(ct, [-s for s in shift], axis),
-    batch=lambda x, shift, axis: np.roll(x, shift, [i + 1 for i in axis]),
+    transpose=lambda ct, shift, axis: np.roll(ct, tuple([-s for s in shift]), axis),
+    batch=lambda x, shift, axis: np.roll(x, shift, outside(axis)),
 )
 
 
@@ -108,16 +110,31 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
     """Give an array a new shape."""
     a = as_array(a)
     shape = _full_shape(a, shape)
+    if order == "A":
+        order = memory_order(a, order)
     if order == "F":
         return a.T.reshape(shape[::-1]).T
-    if order not in ("C", "A"):
+    if order != "C":
         raise ValueError(f"order must be one of 'C', 'F' or 'A' (got {order!r})")
     return _reshape(a, shape=shape)
 
 
+def memory_order(a: Any, order: str) -> str:
+    """Return the order in which NumPy reads the array for order="A" or "K"."""
+    flags = concrete(a).flags
+    if flags.c_contiguous:
+        return "C"
+    if flags.f_contiguous and concrete(a).shape == a.shape:
+        return "F"
+    if order == "K":
+        unsupported('order="K" of an array that is not contiguous', 'write order="C" or order="F"')
+    return "C"
+
+
 def _full_shape(a: Any, shape: Any) -> Any:
     """Return `shape` with -1 worked out, so that it can be applied under vmap."""
-    shape = tuple([int(n) for n in shape]) if isinstance(shape, (tuple, list)) else (int(shape),)
+    many = isinstance(shape, (tuple, list)) or np.ndim(shape) == 1
+    shape = tuple([operator.index(n) for n in shape]) if many else (operator.index(shape),)
     if -1 not in shape:
         return shape
     known = 1
@@ -131,9 +148,8 @@ def _full_shape(a: Any, shape: Any) -> Any:
 @handle(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
     """Return a flat array."""
-    if order == "K":
-        order = "C"
-    return as_array(a).reshape(-1, order=order)
+    a = as_array(a)
+    return a.reshape(-1, order=memory_order(a, order) if order == "K" else order)
 
 
 @handle(np.transpose, np.permute_dims)
@@ -168,9 +184,14 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Move axes to other positions; the rest keeps its order."""
     a = as_array(a)
-    sources, destinations = normalize_axes(source, a.ndim), normalize_axes(destination, a.ndim)
+    sources, destinations = [
+        normalize_axes(tuple(x) if isinstance(x, (list, np.ndarray)) else x, a.ndim)
+        for x in (source, destination)
+    ]
     if len(sources) != len(destinations):
-        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+        raise ValueError(
+            "`source` and `destination` arguments must have the same number of elements"
+        )
     axes = [i for i in range(a.ndim) if i not in sources]
     for place, axis in sorted(zip(destinations, sources, strict=True)):
         axes.insert(place, axis)
@@ -218,7 +239,9 @@ def _at_least(ndim: int, place: Any) -> Any:
 
 handle(np.atleast_1d)(_at_least(1, lambda shape: (1,)))
 handle(np.atleast_2d)(_at_least(2, lambda shape: (1, *(shape or (1,)))))
-handle(np.atleast_3d)(_at_least(3, lambda shape: ((1, *(shape or (1,)), 1) if len(shape) < 2 else (*shape, 1))))
+handle(np.atleast_3d)(
+    _at_least(3, lambda shape: (1, *(shape or (1,)), 1) if len(shape) < 2 else (*shape, 1))
+)
 
 # --- repeating -----------------------------------------------------------------------------------
 
@@ -300,11 +323,19 @@ def _listed(arrays: Any) -> list[Any]:
     return [as_array(x) for x in arrays]
 
 
-def _join(arrays: list[Any], axis: int, out: Any, dtype: Any, name: str) -> Any:
+def _join(arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any, name: str) -> Any:
     if out is not None:
         unsupported(f"{name} with out=", "use the returned value")
     joined = _concatenate(*arrays, axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    if dtype is None:
+        return joined
+    for x in arrays:
+        if not np.can_cast(x.dtype, dtype, casting):
+            raise TypeError(
+                f"Cannot cast array data from {x.dtype!r} to {np.dtype(dtype)!r} according to the rule "
+                f"{casting!r}"
+            )
+    return joined.astype(dtype)
 
 
 @handle(np.concatenate, np.concat)
@@ -317,7 +348,9 @@ def concatenate(
         arrays, axis = [x.reshape(-1) for x in arrays], 0
     if any(not x.ndim for x in arrays):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
-    return _join(arrays, normalize_axis(axis, arrays[0].ndim), out, dtype, "np.concatenate")
+    return _join(
+        arrays, normalize_axis(axis, arrays[0].ndim), out, dtype, casting, "np.concatenate"
+    )
 
 
 @handle(np.stack)
@@ -329,20 +362,20 @@ def stack(
     if len({x.shape for x in arrays}) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalize_axis(axis, arrays[0].ndim + 1)
-    return _join([expand_dims(x, axis) for x in arrays], axis, out, dtype, "np.stack")
+    return _join([expand_dims(x, axis) for x in arrays], axis, out, dtype, casting, "np.stack")
 
 
 @handle(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Join rows."""
-    return concatenate([np.atleast_2d(x) for x in _listed(tup)], 0, dtype=dtype)
+    return concatenate([np.atleast_2d(x) for x in _listed(tup)], 0, dtype=dtype, casting=casting)
 
 
 @handle(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Join along the second axis, or the only one."""
     arrays = [np.atleast_1d(x) for x in _listed(tup)]
-    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype=dtype)
+    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @handle(np.dstack)
@@ -380,7 +413,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         size, extra = divmod(n, sections)
         bounds = [i * size + (i if i < extra else extra) for i in range(sections + 1)]
     lead = (slice(None),) * axis
-    return [ary[(*lead, slice(i, j))] for i, j in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [ary[(*lead, slice(i, j))] for i, j in itertools.pairwise(bounds)]
 
 
 @handle(np.split)
@@ -392,7 +425,9 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 
 handle(np.vsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 0))
-handle(np.hsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0))
+handle(np.hsplit)(
+    lambda ary, indices_or_sections: split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+)
 handle(np.dsplit)(lambda ary, indices_or_sections: split(ary, indices_or_sections, 2))
 
 
@@ -420,4 +455,6 @@ def size(a: Any, axis: Any = None) -> int:
 
 handle(np.iscomplexobj)(lambda x: x.dtype.kind == "c")
 handle(np.isrealobj)(lambda x: x.dtype.kind != "c")
-handle(np.result_type)(lambda *args: np.result_type(*[x.dtype if is_traced(x) else x for x in args]))
+handle(np.result_type)(
+    lambda *args: np.result_type(*[x.dtype if is_traced(x) else x for x in args])
+)

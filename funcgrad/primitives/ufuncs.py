@@ -179,12 +179,12 @@ def divmod(x: Any, y: Any) -> Any:
 # --- piecewise constant --------------------------------------------------------------------------
 
 for _fun in (
-    [np.floor, np.ceil, np.trunc, np.rint, np.spacing, np.heaviside, np.floor_divide]
-    + [np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal]
-    + [np.isnan, np.isinf, np.isfinite, np.isnat, np.signbit]
-    + [np.logical_and, np.logical_or, np.logical_xor, np.logical_not]
-    + [np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift]
-    + [np.gcd, np.lcm, np.bitwise_count]
+    *[np.floor, np.ceil, np.trunc, np.rint, np.spacing, np.heaviside, np.floor_divide],
+    *[np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal],
+    *[np.isnan, np.isinf, np.isfinite, np.isnat, np.signbit],
+    *[np.logical_and, np.logical_or, np.logical_xor, np.logical_not],
+    *[np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift],
+    *[np.gcd, np.lcm, np.bitwise_count],
 ):
     constant(_fun)
 

@@ -44,6 +44,14 @@ def test_the_absolute_value_has_derivative_zero_at_zero():
     assert jvp(np.abs, (0j,), (1 + 0j,))[1] == 0
 
 
+def test_a_real_dtype_of_the_absolute_value_does_not_drop_the_imaginary_part():
+    try:
+        out, _ = vjp(lambda z: np.abs(z, dtype=np.float64), np.array([3 + 4j]))
+    except TypeError:
+        return
+    assert out.tolist() == [5]
+
+
 def test_the_phase_of_zero_has_derivative_zero():
     assert grad(np.angle)(0j) == 0
 

@@ -279,21 +279,25 @@ def test_first_derivatives(sample):
 
 
 def check_first_derivatives(sample, args):
-    """Compare both modes with central differences, for each subset of the arguments."""
+    """Check each subset of the arguments."""
     before = [np.copy(x) for x in args]
-    out = sample(*args)
-    cts = random_like(out, seed=1)
+    cts = random_like(sample(*args), seed=1)
     for chosen in subsets(places(args)):
         fun, xs = of_some(sample, args, chosen)
-        vs = random_like(tuple(xs), seed=2)
-        expected = central_difference(fun, xs, vs)
-        gradients = check_pullback(fun, xs, cts)
-        tangents = jvp(fun, tuple(xs), vs)[1]
-        assert_close(tangents, expected, PRECISE)
-        assert_equal_pairings(pairing(gradients, vs), pairing(cts, expected), PRECISE)
-        assert_equal_pairings(pairing(gradients, vs), pairing(cts, tangents), ROUNDING)
+        check_both_modes(fun, xs, cts)
     for x, old in zip(args, before, strict=True):
         np.testing.assert_array_equal(x, old)
+
+
+def check_both_modes(fun, xs, cts):
+    """Compare both modes with central differences, and with one another to rounding."""
+    vs = random_like(tuple(xs), seed=2)
+    expected = central_difference(fun, xs, vs)
+    gradients = check_pullback(fun, xs, cts)
+    tangents = jvp(fun, tuple(xs), vs)[1]
+    assert_close(tangents, expected, PRECISE)
+    assert_equal_pairings(pairing(gradients, vs), pairing(cts, expected), PRECISE)
+    assert_equal_pairings(pairing(gradients, vs), pairing(cts, tangents), ROUNDING)
 
 
 def check_pullback(fun, xs, cts):
@@ -316,26 +320,21 @@ def test_second_derivatives(sample):
 
 
 def check_second_derivatives(sample, args):
-    """Differentiate the pullback, in both modes, by the arguments and by the cotangent."""
+    """Differentiate the pullback and the pushforward, also by the cotangent and the tangent."""
+    fun, xs = of_some(sample, args, places(args))
     out = sample(*args)
-    chosen = places(args)
-    cts = parts(random_like(out, seed=1))
-    fun, xs = of_some(sample, args, chosen)
+    cts = parts(random_like(out, seed=3))
+    vs = random_like(tuple(xs), seed=4)
 
     def pulled(*both):
         _, pull = vjp(fun, *both[: len(xs)])
         return pull(like(out, list(both[len(xs) :])))
 
-    both = (*xs, *cts)
-    vs = random_like(both, seed=3)
-    weights = random_like(tuple(xs), seed=4)
-    expected = central_difference(pulled, both, vs)
-    tangents = jvp(pulled, both, vs)[1]
-    gradients = vjp(pulled, *both)[1](weights)
-    assert_fits(gradients, both)
-    assert_close(tangents, expected, PRECISE)
-    assert_equal_pairings(pairing(gradients, vs), pairing(weights, expected), PRECISE)
-    assert_equal_pairings(pairing(gradients, vs), pairing(weights, tangents), ROUNDING)
+    def pushed(*both):
+        return jvp(fun, both[: len(xs)], both[len(xs) :])[1]
+
+    check_both_modes(pulled, [*xs, *cts], random_like(tuple(xs), seed=5))
+    check_both_modes(pushed, [*xs, *vs], random_like(out, seed=6))
 
 
 @each(SMOOTH)
@@ -422,6 +421,8 @@ def batch(x):
     """Return three examples: in the same order if they are numbers, rolled if they are indices."""
     if x.dtype.kind in "fc":
         return np.stack([x, x * 0.97, x * 1.02])
+    if not x.ndim:
+        return x - np.arange(3)
     return np.stack([x, np.roll(x, 1), np.roll(x, 2)])
 
 
@@ -455,29 +456,48 @@ def test_vmap_of_no_examples_is_empty(sample):
 
 
 @each([s for s in MAPPED if not s.constant])
-def test_vmap_of_the_pullback_is_a_loop(sample):
+def test_vmap_of_derivatives_is_a_loop(sample):
+    chosen = places(sample.args)
     cts = random_like(sample(*sample.args), seed=1)
+    vs = random_like(tuple([sample.args[i] for i in chosen]), seed=2)
 
     def pulled(*args):
-        fun, xs = of_some(sample, args, places(sample.args))
+        fun, xs = of_some(sample, args, chosen)
         return vjp(fun, *xs)[1](cts)
 
-    for chosen in subsets(places(sample.args, is_mappable)):
-        fun, xs = of_some(pulled, sample.args, chosen)
-        xs = [batch(x) for x in xs]
-        assert_close(vmap(fun)(*xs), looped(fun, xs), ROUNDING)
+    def pushed(*args):
+        fun, xs = of_some(sample, args, chosen)
+        return jvp(fun, tuple(xs), vs)[1]
+
+    for derivative in (pulled, pushed):
+        for mapped in subsets(places(sample.args, is_mappable)):
+            fun, xs = of_some(derivative, sample.args, mapped)
+            xs = [batch(x) for x in xs]
+            assert_close(vmap(fun)(*xs), looped(fun, xs), ROUNDING)
 
 
 @each([s for s in MAPPED if not s.constant])
-def test_the_pullback_of_vmap_is_a_loop(sample):
+def test_derivatives_of_vmap_are_loops(sample):
     for chosen in subsets(places(sample.args)):
         fun, xs = of_some(sample, sample.args, chosen)
         xs = [batch(x) for x in xs]
+        vs = random_like(tuple(xs), seed=1)
         out, pull = vjp(vmap(fun), *xs)
-        cts = random_like(out, seed=1)
-        expected = [
-            vjp(fun, *[x[k] for x in xs])[1](like(cts, [ct[k] for ct in parts(cts)]))
-            for k in range(3)
-        ]
-        stacked = [np.stack(column) for column in zip(*expected, strict=True)]
-        assert_close(pull(cts), tuple(stacked), ROUNDING)
+        cts = random_like(out, seed=2)
+        assert_close(pull(cts), looped_pullback(fun, xs, cts), ROUNDING)
+        tangents = jvp(vmap(fun), tuple(xs), vs)[1]
+        assert_close(tangents, looped_pushforward(fun, xs, vs), ROUNDING)
+
+
+def looped_pullback(fun, xs, cts):
+    rows = list(zip(*parts(cts), strict=True))
+    pullbacks = [vjp(fun, *x)[1] for x in zip(*xs, strict=True)]
+    results = [pull(like(cts, list(ct))) for pull, ct in zip(pullbacks, rows, strict=True)]
+    return tuple([np.stack(column) for column in zip(*results, strict=True)])
+
+
+def looped_pushforward(fun, xs, vs):
+    rows = zip(zip(*xs, strict=True), zip(*vs, strict=True), strict=True)
+    results = [jvp(fun, x, v)[1] for x, v in rows]
+    stacked = [np.stack(column) for column in zip(*map(parts, results), strict=True)]
+    return like(results[0], stacked)
