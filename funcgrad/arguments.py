@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
+from funcgrad.constants import is_frozen
 from funcgrad.core import FOREIGN, Tracer
 from funcgrad.errors import (
     ArgumentError,
@@ -94,12 +95,13 @@ class Derivative(Transform):
         """Return where the chosen arguments stand, and whether there is just one, not in a tuple."""
         many = not isinstance(self.argnums, int)
         keys = [self._locate(i, args, kwargs) for i in (self.argnums if many else (self.argnums,))]
+        if self.argnames is not None:
+            names = (self.argnames,) if isinstance(self.argnames, str) else self.argnames
+            keys += [self._locate_name(name, args, kwargs) for name in names]
+        if len(keys) > 1 and len(set(keys)) != len(keys):
+            raise fail(ArgumentError, f"{self!r} names an argument twice.", "name it once")
         if self.argnames is None:
             return keys, not many
-        names = (self.argnames,) if isinstance(self.argnames, str) else self.argnames
-        keys += [self._locate_name(name, args, kwargs) for name in names]
-        if len(set(keys)) != len(keys):
-            raise fail(ArgumentError, f"{self!r} names an argument twice.")
         return keys, self.argnums == () and isinstance(self.argnames, str)
 
     def _locate(self, argnum: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
@@ -287,8 +289,8 @@ def call(fun: Any, args: Any, kwargs: Any) -> Any:
 
 
 def value_of(tape: Any, x: Any) -> Any:
-    """Return what a tracer of `tape` stands for; anything else as it is."""
-    return x.value if isinstance(x, Tracer) and x._trace is tape else x
+    """Return what a tracer of `tape` stands for, with memory of its own; anything else as it is."""
+    return own(x.value) if isinstance(x, Tracer) and x._trace is tape else x
 
 
 def values_of(tape: Any, x: Any) -> Any:
@@ -311,7 +313,8 @@ def split_aux(verb: str, fun: Any, out: Any) -> Any:
 def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
     """Raise unless `out` is one real number (one complex number if `holomorphic`)."""
     name = f"`{name_of(fun)}`"
-    if not isinstance(out, (Tracer, np.ndarray, np.generic, float, int, complex)):
+    plain = isinstance(out, _ARRAYS) and not np.result_type(out).hasobject
+    if not plain and not isinstance(out, Tracer):
         raise fail(
             NonScalarOutputError,
             f"{verb} needs a scalar loss, but {name} returned {describe(out)}.",
@@ -333,8 +336,23 @@ def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
 
 
 def own(x: Any) -> Any:
-    """Return a copy of a writeable array: later writes of the caller must not reach the tape."""
-    return x.copy("K") if isinstance(x, np.ndarray) and x.flags.writeable else x
+    """Return a copy of an array that someone else may write to, and anything else as it is."""
+    return x if not isinstance(x, np.ndarray) or is_frozen(x) else x.copy("K")
+
+
+def check_arrays(verb: str, fun: Any, leaves: list[Any]) -> None:
+    """Raise unless every output is an array or a number."""
+    for x in leaves:
+        if isinstance(x, Tracer) or (isinstance(x, _ARRAYS) and not np.result_type(x).hasobject):
+            continue
+        raise fail(
+            NonDifferentiableError,
+            f"{verb}: `{name_of(fun)}` returned {describe(x)}, not an array.",
+            "return arrays and numbers only (in tuples, lists, dicts, ...); for anything else use has_aux=True",
+        )
+
+
+_ARRAYS = (np.ndarray, np.generic, float, complex, int)
 
 
 def match(x: Any, like: Any, what: str, owner: str) -> Any:

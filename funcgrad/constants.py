@@ -27,12 +27,29 @@ def protect(x: Any, checks: list[Check]) -> Any:
         return tuple([protect(y, checks) for y in x])
     if isinstance(x, list):
         x = np.asarray(x)
-    if not isinstance(x, np.ndarray) or not x.flags.writeable:
+    if not isinstance(x, np.ndarray) or is_frozen(x):
         return x
     if x.nbytes <= COPY_BYTES or x.dtype.hasobject:
         return x.copy("K")
     checks.append((x, checksum(x), _position()))
     return x
+
+
+def is_frozen(x: np.ndarray[Any, Any]) -> bool:
+    """Tell whether nobody can write to an array: neither to it nor to what it is a view of."""
+    base: Any = x
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return base is None or isinstance(base, bytes)
+
+
+def verify(checks: list[Check]) -> None:
+    """Raise if an array is not as it was."""
+    for array, before, where in checks:
+        if checksum(array) != before:
+            raise MutatedConstantError(_changed(array, where))
 
 
 def checksum(x: np.ndarray[Any, Any]) -> tuple[bytes, bytes, bytes]:
@@ -52,9 +69,7 @@ def checked(pull: Callable[..., Any], checks: list[Check]) -> Callable[..., Any]
     """Return `pull` with a check before it that the arrays it keeps are as they were."""
 
     def checking(*args: Any) -> Any:
-        for array, before, where in checks:
-            if checksum(array) != before:
-                raise MutatedConstantError(_changed(array, where))
+        verify(checks)
         return pull(*args)
 
     checking.__dict__.update(getattr(pull, "__dict__", {}))

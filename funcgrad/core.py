@@ -204,6 +204,34 @@ def unary_operator(ufunc: np.ufunc) -> Callable[[Any], Any]:
     return method
 
 
+def inplace_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """Make the method for `t += other`."""
+
+    def method(self: Any, other: Any) -> Any:
+        new = (
+            HANDLERS["pow"](self, other)
+            if ufunc is np.power
+            else call_ufunc(ufunc, (self, other), {})
+        )
+        if isinstance(concrete(self), np.generic):
+            return new
+        if new.shape != self.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match the "
+                f"broadcast shape {new.shape}"
+            )
+        if new.dtype != self.dtype:
+            new = new.astype(self.dtype, casting="same_kind")
+        if type(new) is not type(self) or new._trace is not self._trace:
+            return (
+                new  # `other` belongs to a transform entered later: only this name sees the result
+            )
+        self.assign(new)
+        return self
+
+    return method
+
+
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a ufunc on tracers with any of the options of a ufunc call."""
     handler = HANDLERS.get(ufunc)
@@ -318,7 +346,7 @@ def _references_of_one_name() -> int:
         holder.total += _Probe()
     except _Counted as counted:
         counts.append(counted.args[0])
-    return max(counts)
+    return int(max(counts))
 
 
 def as_array(x: Any) -> Any:
@@ -518,6 +546,21 @@ class Tracer:
 
     def __round__(self, ndigits: int | None = None) -> Any:
         return HANDLERS[np.round](self, ndigits or 0)
+
+    # In-place operators: an array changes for all its names, a scalar is rebound.
+
+    __iadd__ = inplace_operator(np.add)
+    __isub__ = inplace_operator(np.subtract)
+    __imul__ = inplace_operator(np.multiply)
+    __itruediv__ = inplace_operator(np.divide)
+    __ipow__ = inplace_operator(np.power)
+    __imatmul__ = inplace_operator(np.matmul)
+    __imod__ = inplace_operator(np.remainder)
+    __ifloordiv__ = inplace_operator(np.floor_divide)
+
+    def assign(self, new: Any) -> None:
+        """Take over the value (and place) of another tracer of the same transform."""
+        self.value = new.value
 
     # Attributes of an array.
 

@@ -142,7 +142,8 @@ def _pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
 
 
 def _traced_by(trace: Any, values: Any) -> bool:
-    return any([isinstance(x, Tracer) and x._trace is trace for x in values])
+    """Tell whether a value is traced by this transform, or by one entered after it."""
+    return any([isinstance(x, Tracer) and x._trace.level >= trace.level for x in values])
 
 
 def _is_array(x: Any) -> bool:
@@ -308,6 +309,7 @@ class Custom(Transform):
         nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
         super().__init__(fun, **({"nondiff_argnums": nondiff} if nondiff else {}))
         self.nondiff = nondiff
+        self.signature = _signature(fun)
 
     def _missing(self) -> Exception:
         return fail(
@@ -321,7 +323,7 @@ class _Arguments:
     """The arguments of a call of a custom function: leaves, and the structures in and out."""
 
     def __init__(self, custom: Custom, args: Any, kwargs: Any) -> None:
-        args = _positional(custom.fun, args, kwargs) if kwargs else args
+        args = _positional(custom, args, kwargs)
         nondiff = {i % len(args) for i in custom.nondiff if -len(args) <= i < len(args)}
         self.args = args
         self.keep = [i for i in range(len(args)) if i not in nondiff]
@@ -347,13 +349,23 @@ class _Arguments:
         return tree.unflatten(self.output, leaves)
 
 
-def _positional(fun: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
-    bound = inspect.signature(fun).bind(*args, **kwargs)
+def _signature(fun: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(fun)
+    except (TypeError, ValueError):
+        return None
+
+
+def _positional(custom: Custom, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """Return all arguments by position, with the defaults of those not given."""
+    if custom.signature is None:
+        return tuple(args)
+    bound = custom.signature.bind(*args, **kwargs)
     bound.apply_defaults()
     if bound.kwargs:
         raise fail(
             ArgumentError,
-            f"`{name_of(fun)}` with a custom rule takes no keyword-only argument.",
+            f"`{name_of(custom.fun)}` with a custom rule takes no keyword-only argument.",
             "make the argument positional",
         )
     return bound.args

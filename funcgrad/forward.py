@@ -115,3 +115,6 @@ class ForwardTracer(Tracer):
         self.value = value
         self._trace = trace
         self.tangent = tangent
+
+    def assign(self, new: "ForwardTracer") -> None:
+        self.value, self.tangent = new.value, new.tangent

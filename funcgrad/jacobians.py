@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.arguments import Derivative, Inputs, check_complex, describe, name_of, split_aux
-from funcgrad.core import Tracer
+from funcgrad.arguments import (
+    Derivative,
+    Inputs,
+    check_arrays,
+    check_complex,
+    describe,
+    name_of,
+    split_aux,
+)
 from funcgrad.errors import NonDifferentiableError, fail
 from funcgrad.mapping import vmap
 from funcgrad.transforms import grad, jvp, vjp
@@ -58,13 +65,8 @@ class Jacobian(Derivative):
         return trees[0] if single else tuple(trees)
 
     def _check_outputs(self, flat: list[Any]) -> None:
+        check_arrays(self.verb, self.fun, flat)
         for x in flat:
-            if not isinstance(x, (np.ndarray, np.generic, Tracer, float, complex, int)):
-                raise fail(
-                    NonDifferentiableError,
-                    f"{self.verb}: `{name_of(self.fun)}` returned {describe(x)}, not an array.",
-                    "return arrays only; for extra results use has_aux=True",
-                )
             if np.result_type(x).kind == "c" and not self.holomorphic and self.verb == "jacrev":
                 raise fail(
                     NonDifferentiableError,
@@ -118,11 +120,16 @@ class ForwardJacobian(Jacobian):
                 return pushed
 
             column = vmap(push, out_axes=-1, chunk_size=self.chunk_size)(_basis(x))
-            columns.append([t.reshape(t.shape[:-1] + np.shape(x)) for t in column])
+            columns.append([_block(t, t.shape[:-1] + np.shape(x)) for t in column])
         if not columns:
             out, aux = fun()
             return [[] for _ in out], aux
         return [list(row) for row in zip(*columns, strict=True)], aux
+
+
+def _block(x: Any, shape: tuple[int, ...]) -> Any:
+    x = x.reshape(shape)
+    return x[()] if isinstance(x, np.ndarray) and not shape else x
 
 
 def _basis(x: Any) -> Any:

@@ -6,9 +6,17 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.arguments import Transform, call, describe, name_of, parameter_name, value_of
+from funcgrad.arguments import (
+    Transform,
+    call,
+    check_arrays,
+    describe,
+    name_of,
+    parameter_name,
+    value_of,
+)
 from funcgrad.batch import Batch, BatchTracer, repeated
-from funcgrad.core import Tracer
+from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 
 
@@ -64,8 +72,11 @@ class Vmap(Transform):
                 for x, a in zip(flat.batched, flat.axes, strict=True)
             ]
             leaves, treedef = self._evaluate(flat, chunk, stop - start)
-            parts.append([x if m else repeated(x, stop - start) for x, m in leaves])
-        joined = [(np.concatenate(xs), True) for xs in zip(*parts, strict=True)]
+            parts.append(leaves)
+        joined = [
+            (np.concatenate([x for x, _ in pairs]), True) if pairs[0][1] else pairs[0]
+            for pairs in zip(*parts, strict=True)
+        ]
         return self._place(joined, treedef, size)
 
     def _evaluate(self, flat: "_Flat", values: list[Any], size: int) -> Any:
@@ -80,6 +91,7 @@ class Vmap(Transform):
         finally:
             trace.close()
         leaves, treedef = tree.flatten(out)
+        check_arrays("vmap", self.fun, leaves)
         mapped = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
         return [(value_of(trace, x), m) for x, m in zip(leaves, mapped, strict=True)], treedef
 
@@ -92,8 +104,14 @@ class Vmap(Transform):
         for k in range(size):
             row = [x if a is None else x[k] for x, a in zip(flat.batched, flat.axes, strict=True)]
             leaves, treedef = tree.flatten(flat.call(row))
+            check_arrays("vmap", self.fun, leaves)
             rows.append(leaves)
-        return self._place([(np.stack(xs), True) for xs in zip(*rows, strict=True)], treedef, size)
+        axes = tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+        joined = [
+            (xs[0], False) if axis is None and _all_equal(xs) else (np.stack(xs), True)
+            for xs, axis in zip(zip(*rows, strict=True), axes, strict=True)
+        ]
+        return self._place(joined, treedef, size)
 
     def _place(self, leaves: Any, treedef: Any, size: int) -> Any:
         """Move each mapped output's batch axis to where `out_axes` wants it."""
@@ -111,12 +129,12 @@ class Vmap(Transform):
                 placed.append(x)
             else:
                 x = x if mapped else repeated(x, size)
-                placed.append(_owned(_move(x, 0, axis, f"out_axes of {self!r}")))
+                placed.append(_move(x, 0, axis, f"out_axes of {self!r}"))
         return tree.unflatten(treedef, placed)
 
 
-def _owned(x: Any) -> Any:
-    return x.copy() if isinstance(x, np.ndarray) and not x.flags.writeable else x
+def _all_equal(xs: Any) -> bool:
+    return all([np.array_equal(concrete(x), concrete(xs[0])) for x in xs[1:]])
 
 
 def _move(x: Any, source: int, destination: int, what: str) -> Any:

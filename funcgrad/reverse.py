@@ -132,7 +132,7 @@ def _protected(keep: Any, pull: Any, args: Any, values: list[Any], settings: Any
     checks: list[Any] = []
     for j in keep.args:
         x = values[j]
-        if x is args[j] and type(x) is ndarray:  # not traced
+        if x is args[j] and isinstance(x, ndarray):  # not traced
             values[j] = protect(x, checks)
     for name in keep.settings:
         x = settings[name]
@@ -411,6 +411,9 @@ class TapeTracer(Tracer):
         self.value = value
         self._trace = trace
         self.index = index
+
+    def assign(self, new: "TapeTracer") -> None:
+        self.value, self.index = new.value, new.index
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         primitive = HANDLERS.get(ufunc)

@@ -9,6 +9,7 @@ from funcgrad import tree
 from funcgrad.arguments import (
     Derivative,
     Inputs,
+    check_arrays,
     check_complex,
     check_scalar,
     label_of,
@@ -19,6 +20,7 @@ from funcgrad.arguments import (
     value_of,
     values_of,
 )
+from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
@@ -44,13 +46,16 @@ class ValueAndGrad(Derivative):
         inputs = Inputs(self.fun, self.verb, keys, args, kwargs)
         if self.holomorphic:
             check_complex(self.verb, inputs.values)
+        checks: list[Any] = []  # the function may reach its arguments under other names, and write
+        values = [protect(x, checks) for x in inputs.values]
         tape = Tape()
         try:
-            out = inputs.call(self.fun, [tape.input(x) for x in inputs.values])
+            out = inputs.call(self.fun, [tape.input(x) for x in values])
             out, aux = split_aux(self.verb, self.fun, out) if self.has_aux else (out, None)
             check_scalar(self.verb, self.fun, out, self.holomorphic)
         finally:
             tape.close()
+        verify(checks)
         cts: list[Any] = [None] * len(inputs.values)
         if isinstance(out, TapeTracer) and out._trace is tape:
             seed = out.dtype.type(1)
@@ -180,7 +185,7 @@ class Pullback:
         seeds = []
         for x, out, path in zip(cts, self.outputs, paths, strict=True):
             where = f" at {path}" if path else ""
-            x = match(x, out, f"the cotangent of `{name_of(self.fun)}`{where}", "the output")
+            x = own(match(x, out, f"the cotangent of `{name_of(self.fun)}`{where}", "the output"))
             if isinstance(out, TapeTracer) and out._trace is self.tape:
                 seeds.append((out.index, x))
         grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
@@ -232,11 +237,12 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         tape.close()
     out, aux = split_aux("vjp", fun, out) if has_aux else (out, None)
     outputs, treedef = tree.flatten(out)
+    check_arrays("vjp", fun, outputs)
     pullback = Pullback(fun, tape, inputs, outputs, treedef)
-    values = tree.unflatten(treedef, [own(value_of(tape, x)) for x in outputs])
+    values = tree.unflatten(treedef, [value_of(tape, x) for x in outputs])
     if not has_aux:
         return values, pullback
-    return values, pullback, tree.map(own, values_of(tape, aux))
+    return values, pullback, values_of(tape, aux)
 
 
 # --- jvp -----------------------------------------------------------------------------------------
@@ -327,7 +333,8 @@ def push_forward(
     finally:
         trace.close()
     leaves, treedef = tree.flatten(out)
-    values = tree.unflatten(treedef, [own(value_of(trace, x)) for x in leaves])
+    check_arrays("jvp", fun, leaves)
+    values = tree.unflatten(treedef, [value_of(trace, x) for x in leaves])
     tangents = tree.unflatten(treedef, [_tangent_of(trace, x) for x in leaves])
     return values, tangents, values_of(trace, aux)
 

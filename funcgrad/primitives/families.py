@@ -157,7 +157,7 @@ def _times_kept() -> Any:
 
 
 def _is_identity(partial: Any) -> bool:
-    return partial.__code__.co_code == (lambda x: x).__code__.co_code
+    return bool(partial.__code__.co_code == (lambda x: x).__code__.co_code)
 
 
 def _scaled(factor: Any) -> Any:

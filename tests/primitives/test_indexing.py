@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, jacfwd, vjp
-from funcgrad.errors import MutatedConstantError
+from funcgrad import FuncgradError, grad, hessian, jacfwd, vjp, vmap
+from funcgrad.errors import MutatedConstantError, TracerConversionError
 
 X = np.arange(1.0, 13.0).reshape(3, 4)
 
@@ -100,6 +100,13 @@ def test_a_traced_number_is_no_index():
     for fun in (lambda x: np.arange(5.0)[x] * x, lambda x: X[x, 0] * x, range):
         with pytest.raises((FuncgradError, IndexError)):
             grad(fun)(1.0)
+
+
+def test_a_mapped_index_of_a_plain_array_raises_and_names_the_way_out():
+    with pytest.raises(TracerConversionError, match=r"np\.array\(x, like=i\)\[i\]"):
+        vmap(lambda i: X[i])(np.array([0, 2]))
+    for fun in (lambda i: np.array(X, like=i)[i], lambda i: np.take(X, i, axis=0)):
+        np.testing.assert_array_equal(vmap(fun)(np.array([0, 2])), X[[0, 2]])
 
 
 def test_a_whole_number_computed_from_a_traced_one_is_an_index():
