@@ -64,6 +64,7 @@ class Primitive:
     """
 
     __slots__ = (
+        "accumulates",
         "batch",
         "elementwise",
         "fun",
@@ -88,6 +89,7 @@ class Primitive:
         self.jvps: tuple[Any, ...] = ()  # per argument: (tangent, ans, args, settings) -> tangent
         self.batch: Handler | None = None
         self.elementwise = False
+        self.accumulates = False  # its pulls add to the cotangent of the argument themselves
         self.multiple = False  # returns a tuple of arrays
 
     def __call__(self, *args: Any, **settings: Any) -> Any:

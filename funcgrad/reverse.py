@@ -64,11 +64,9 @@ class Tape(Trace):
         """Let every later use of a tracer of this tape raise."""
         self.append = leaked  # no flag to test on the hot path
 
-    def process(  # noqa: C901  # the hot path of everything that has no recorder of its own
+    def process(  # the hot path of everything that has no recorder of its own
         self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]
     ) -> Any:
-        if self.append is leaked:
-            leaked()
         values, mine, nested = list(args), [], False
         for i, x in enumerate(args):  # loops, not comprehensions: 0.4 us per call
             if isinstance(x, Tracer):
@@ -79,26 +77,22 @@ class Tape(Trace):
                 else:
                     nested = True
         ans = primitive(*values, **settings) if nested else primitive.fun(*values, **settings)
-        if not primitive.pulls or not has_derivative(ans):
-            return ans
+        if self.append is leaked or not primitive.pulls or not has_derivative(ans):
+            return leaked() if self.append is leaked else ans
         edges = []
         for i in mine:
             pull, keep = primitive.pull(i, args)
             if pull is zero:
                 continue
-            x = values[i]
-            if keep.args or keep.settings:
+            if keep.settings or (keep.args and len(args) > len(mine)):
                 pull, values, settings = _protected(keep, pull, args, values, settings)
-            edges.append(
-                (args[i].index, pull, keep(ans, values, settings), _fix(primitive, pull, x, ans))
-            )
+            fix = ACCUMULATES if primitive.accumulates else _fix(primitive, values[i], ans)
+            edges.append((args[i].index, pull, keep(ans, values, settings), fix))
         if not edges:
             return ans
         index = len(self.records)
         self.append(tuple(edges))
-        if primitive.multiple:
-            return self._outputs(ans, index)
-        return TapeTracer(ans, self, index)
+        return self._outputs(ans, index) if primitive.multiple else TapeTracer(ans, self, index)
 
     def _outputs(self, ans: tuple[Any, ...], index: int) -> Any:
         nodes = self.split(ans, index)
@@ -121,10 +115,13 @@ def has_derivative(ans: Any) -> bool:
     """Tell whether a result is floating-point (or one of several is)."""
     if isinstance(ans, tuple):
         return any([has_derivative(x) for x in ans])
-    kind = ans.dtype.kind if hasattr(ans, "dtype") else ""
+    try:
+        kind = ans.dtype.kind
+    except AttributeError:
+        return False
     if kind == "O":
         refuse_objects()
-    return kind in "fc" and kind != ""
+    return bool(kind == "f" or kind == "c")
 
 
 def _protected(keep: Any, pull: Any, args: Any, values: list[Any], settings: Any) -> Any:
@@ -135,22 +132,19 @@ def _protected(keep: Any, pull: Any, args: Any, values: list[Any], settings: Any
         if x is args[j] and isinstance(x, ndarray):  # not traced
             values[j] = protect(x, checks)
     for name in keep.settings:
-        x = settings[name]
-        if isinstance(x, (ndarray, tuple, list)):
-            settings = {**settings, name: protect(x, checks)}
+        settings = {**settings, name: protect(settings[name], checks)}
     return (checked(pull, checks) if checks else pull), values, settings
 
 
-def _fix(primitive: Primitive, pull: Any, x: Any, ans: Any) -> Any:
+def _fix(primitive: Primitive, x: Any, ans: Any) -> Any:
     """Return what the cotangent of `x` must be restored to, or None."""
     if primitive.multiple:
         return (x.shape, x.dtype)
-    if primitive.elementwise and x.shape != ans.shape:
-        return (x.shape, x.dtype)
-    if getattr(pull, "accumulates", False):
-        return ACCUMULATES
     dtype = x.dtype
-    return None if dtype is ans.dtype or dtype == ans.dtype else (x.shape, dtype)
+    same = dtype is ans.dtype or dtype == ans.dtype
+    if primitive.elementwise:
+        return None if same and x.shape == ans.shape else (x.shape, dtype)
+    return None if same else (x.shape, dtype)
 
 
 def _put_output(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
@@ -275,10 +269,10 @@ def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
 
     A plain buffer is written in place, so that n reads of x[i] cost O(n) in all and not O(n^2).
     """
-    index, shape, dtype = kept
+    index, shape, dtype, *arrays = kept
     buffer = cts[parent]
-    if isinstance(ct, Tracer) or isinstance(buffer, Tracer):
-        ct = HANDLERS["scatter"](ct, index, shape)
+    if arrays or isinstance(ct, Tracer) or isinstance(buffer, Tracer):
+        ct = HANDLERS["scatter"](ct, *arrays, index=index, shape=shape)
         cts[parent] = ct if buffer is None else buffer + ct
         owned[parent] = 0
         return
@@ -287,8 +281,6 @@ def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
         owned[parent] = 1
     add_at(buffer, index, ct)
 
-
-accumulate.accumulates = True  # type: ignore[attr-defined]
 
 # --- the recorders -------------------------------------------------------------------------------
 

@@ -44,8 +44,12 @@ def _named(rule: Rule) -> tuple[str, ...]:
 
 
 def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
-    """Compile what a rule names into `keep(ans, args, settings)`: one value, a tuple, or None."""
-    parts, kept_args, kept_settings = [], [], []
+    """Compile what a rule names into `keep(ans, args, settings)`: one value, a tuple, or None.
+
+    `keep.args` are the arguments kept whole, and `keep.settings` the settings that hold arrays: what
+    the program might change afterwards. (Settings are numbers, strings and tuples; an array is an argument.)
+    """
+    parts, kept_args = [], []
     for name in names:
         base, _, attribute = name.rpartition("_")
         if name == "ans":
@@ -57,11 +61,10 @@ def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
             owner = "ans" if base == "ans" else f"args[{parameters.index(base)}]"
             parts.append(f"{owner}.{attribute}")
         else:
-            kept_settings.append(name)
             parts.append(f"settings[{name!r}]")
     body = parts[0] if len(parts) == 1 else f"({', '.join(parts)})" if parts else "None"
     keep = eval(f"lambda ans, args, settings: {body}")  # as namedtuple does: a getter per shape
-    keep.args, keep.settings = tuple(kept_args), tuple(kept_settings)
+    keep.args, keep.settings = tuple(kept_args), ()
     return keep
 
 

@@ -51,15 +51,10 @@ class _GetItem(Primitive):
     __slots__ = ()
 
     def pull(self, i: int, args: Any) -> tuple[Any, Any]:
-        return (zero if i else accumulate if len(args) == 1 else _put_back), _keep_index
+        return (zero if i else accumulate), _keep_index
 
     def push(self, i: int) -> Any:
         return lambda t, ans, args, settings: self(t, *args[1:], **settings)
-
-
-def _put_back(ct: Any, kept: Any) -> Any:
-    index, shape, _, *arrays = kept
-    return scatter(ct, *arrays, index=index, shape=shape)
 
 
 def _keep_index(ans: Any, args: Any, settings: Any) -> Any:
@@ -96,6 +91,7 @@ def _read_back(ct: Any, kept: Any) -> Any:
 getitem = register(_GetItem("getitem", lambda x, *a, index: x[_filled(index, a)], ("x", "*arrays")))
 scatter = register(_Scatter("scatter", _scatter, ("x", "*arrays")))
 getitem.pulls, scatter.pulls = (accumulate,), (_read_back,)
+getitem.accumulates = True
 
 # --- under vmap ----------------------------------------------------------------------------------
 
@@ -188,7 +184,7 @@ def read(x: Any, index: Index) -> Any:
 
 
 HANDLERS["getitem"] = read
-HANDLERS["scatter"] = lambda x, index, shape: scatter(x, index=index, shape=shape)
+HANDLERS["scatter"] = scatter
 
 
 def _check_index(i: Tracer) -> None:
@@ -257,7 +253,8 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """Choose entries of x where the condition holds, of y elsewhere."""
     if x is None and y is None:
         return np.nonzero(condition)
-    condition = as_array(condition)
+    if type(condition) is not np.ndarray:
+        condition = as_array(condition)
     if condition.dtype.kind != "b":
         condition = condition != 0
     return _where(condition, _operand(x), _operand(y))

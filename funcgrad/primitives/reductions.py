@@ -11,10 +11,11 @@ from funcgrad.primitives.ufuncs import root
 
 
 def _reducer(ufunc: np.ufunc) -> Any:
-    def reduce(x: Any, axes: Any) -> Any:
+    def reduce(x: Any, axes: Any, keepdims: bool) -> Any:
         if type(x) is np.ndarray and axes == (x.ndim - 1,) and _has_short_rows(x):
-            return _by_columns(ufunc, x)
-        return ufunc.reduce(x, axis=axes)
+            result = _by_columns(ufunc, x)
+            return result[..., None] if keepdims else result
+        return ufunc.reduce(x, axis=axes, keepdims=keepdims)
 
     return reduce
 
@@ -36,15 +37,17 @@ def _by_columns(ufunc: np.ufunc, x: Any) -> Any:
     return result
 
 
-def _batch_reducer(fun: Any) -> Any:
-    return lambda args, mapped, settings: fun(args[0], axes=outside(settings["axes"]))
+def _batched(reduce: Any) -> Any:
+    return lambda args, mapped, settings: reduce(
+        args[0], axes=outside(settings["axes"]), keepdims=settings["keepdims"]
+    )
 
 
 reduce_sum: Primitive = linear(
     "sum",
     _reducer(np.add),
     transpose=lambda ct, x_shape, axes: spread(ct, x_shape, axes),
-    batch=lambda x, axes: reduce_sum(x, axes=outside(axes)),
+    batch=lambda x, axes, keepdims: reduce_sum(x, axes=outside(axes), keepdims=keepdims),
 )
 
 
@@ -63,8 +66,12 @@ def _extreme(name: str, ufunc: np.ufunc) -> Any:
         name,
         _reducer(ufunc),
         vjp=(lambda ct, ans, x, axes: spread(ct, x.shape, axes) * _ties(x, ans, axes),),
-        jvp=(lambda t, ans, x, axes: (t * _ties(x, ans, axes)).sum(axes),),
-        batch=lambda args, mapped, settings: extreme(args[0], axes=outside(settings["axes"])),
+        jvp=(
+            lambda t, ans, x, axes, keepdims: (t * _ties(x, ans, axes)).sum(
+                axes, keepdims=keepdims
+            ),
+        ),
+        batch=lambda *batch: _batched(extreme)(*batch),
     )
     return extreme
 
@@ -101,8 +108,8 @@ reduce_prod: Primitive = primitive(
     "prod",
     _reducer(np.multiply),
     vjp=(lambda ct, x, axes: spread(ct, x.shape, axes) * _prod_partial(x, axes),),
-    jvp=(lambda t, x, axes: (t * _prod_partial(x, axes)).sum(axes),),
-    batch=lambda args, mapped, settings: reduce_prod(args[0], axes=outside(settings["axes"])),
+    jvp=(lambda t, x, axes, keepdims: (t * _prod_partial(x, axes)).sum(axes, keepdims=keepdims),),
+    batch=lambda *batch: _batched(reduce_prod)(*batch),
 )
 
 
@@ -112,10 +119,6 @@ reduce_prod: Primitive = primitive(
 def _no_out(name: str, out: Any) -> None:
     if out is not None:
         unsupported(f"{name} with out=", "use the returned value")
-
-
-def _keep(result: Any, x: Any, axes: Any, keepdims: Any) -> Any:
-    return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
 
 
 def _masked(a: Any, where: Any, neutral: Any) -> Any:
@@ -153,7 +156,7 @@ def sum(
     if dtype is not None:
         a = a.astype(dtype)
     axes = normalize_axes(axis, a.ndim)
-    result = _keep(reduce_sum(a, axes=axes), a, axes, keepdims)
+    result = reduce_sum(a, axes=axes, keepdims=bool(keepdims))
     return _joined(np.add, result, initial)
 
 
@@ -173,7 +176,7 @@ def prod(
     if dtype is not None:
         a = a.astype(dtype)
     axes = normalize_axes(axis, a.ndim)
-    result = _keep(reduce_prod(a, axes=axes), a, axes, keepdims)
+    result = reduce_prod(a, axes=axes, keepdims=bool(keepdims))
     return _joined(np.multiply, result, initial)
 
 
@@ -203,7 +206,7 @@ def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
                 else [n for i, n in enumerate(a.shape) if i not in axes]
             )
             return np.full_like(a, initial, shape=shape)
-        result = _keep(reduce(a, axes=axes), a, axes, keepdims)
+        result = reduce(a, axes=axes, keepdims=bool(keepdims))
         return _joined(join, result, initial)
 
     return extreme
@@ -230,11 +233,13 @@ def mean(
     a = as_array(a)
     total = sum(a, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / _counted(a, axis, keepdims, where)
-    return result.astype(a.dtype) if dtype is None and result.dtype != a.dtype else result
+    if dtype is not None or result.dtype is a.dtype or result.dtype == a.dtype:
+        return result
+    return result.astype(a.dtype)
 
 
 def _wide(a: Any, dtype: Any) -> Any:
-    return np.float32 if dtype is None and a.dtype == np.float16 else dtype  # as NumPy averages
+    return np.float32 if dtype is None and a.dtype.char == "e" else dtype  # as NumPy averages
 
 
 def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
