@@ -7,6 +7,7 @@ it was written and pickles when the function does.
 import functools
 import inspect
 import operator
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,14 @@ class Transform:
     def __repr__(self) -> str:
         options = "".join([f", {name}={value!r}" for name, value in self.options.items()])
         return f"{self.verb}({name_of(self.fun)}{options})"
+
+    def __reduce__(self) -> Any:
+        """Pickle by name what is found under its name, as a decorated function is."""
+        found: Any = sys.modules.get(self.__module__)
+        qualified_name = self.__dict__.get("__qualname__", "")
+        for name in qualified_name.split("."):
+            found = getattr(found, name, None)
+        return qualified_name if found is self else super().__reduce_ex__(2)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -128,11 +137,12 @@ class Derivative(Transform):
         raise fail(
             ArgumentError,
             f"argnames={self.argnames!r} of {self!r}: no argument {name!r} came.",
-            f"the function's parameters are {', '.join(_parameters(self.fun)) or 'unknown'}",
+            f"the function's parameters are {', '.join(parameters(self.fun)) or 'unknown'}",
         )
 
 
-def _parameters(fun: Any) -> list[str]:
+def parameters(fun: Any) -> list[str]:
+    """Return the names of a function's parameters, or none if it does not tell."""
     try:
         return list(inspect.signature(fun).parameters)
     except (TypeError, ValueError):
@@ -140,12 +150,12 @@ def _parameters(fun: Any) -> list[str]:
 
 
 def _parameter(fun: Any, i: int) -> str:
-    names = _parameters(fun)
+    names = parameters(fun)
     return names[i] if 0 <= i < len(names) else ""
 
 
 def _position(fun: Any, name: str) -> int | None:
-    names = _parameters(fun)
+    names = parameters(fun)
     return names.index(name) if name in names else None
 
 
@@ -179,6 +189,9 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
     if kind is complex:
         return np.complex128(x)
     if isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc":
+        if isinstance(x, Tracer):
+            x._trace.check_running(x)
+            return x
         if not isinstance(x, FOREIGN):
             return np.asarray(x) if isinstance(x, np.ndarray) and kind is not np.ndarray else x
     raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x))
@@ -276,8 +289,8 @@ def call(fun: Any, args: Any, kwargs: Any) -> Any:
     except FuncgradError:
         raise
     except Exception as error:
-        if isinstance(error.__cause__, FuncgradError):  # NumPy wraps what __float__ raises
-            raise error.__cause__ from None
+        if "setting an array element" in str(error) and isinstance(error.__cause__, FuncgradError):
+            raise error.__cause__ from None  # NumPy wraps what __float__ raises
         where = line_of_traceback(error.__traceback__)
         note = f"  at {where}"
         if where and note not in getattr(error, "__notes__", ()):
@@ -295,7 +308,18 @@ def value_of(tape: Any, x: Any) -> Any:
 
 def values_of(tape: Any, x: Any) -> Any:
     """Return a pytree without tracers of `tape`."""
-    return tree.map(functools.partial(value_of, tape), x)
+    return tree.map(functools.partial(_plain_value, tape), x)
+
+
+def _plain_value(tape: Any, x: Any) -> Any:
+    if isinstance(x, np.ndarray) and x.dtype.hasobject:
+        if any([isinstance(y, Tracer) for y in x.flat]):
+            raise fail(
+                NonDifferentiableError,
+                f"an array of objects, of shape {x.shape}, with traced values in it was returned.",
+                "join the values into one array: np.stack([...])",
+            )
+    return value_of(tape, x)
 
 
 def split_aux(verb: str, fun: Any, out: Any) -> Any:
@@ -313,6 +337,8 @@ def split_aux(verb: str, fun: Any, out: Any) -> Any:
 def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
     """Raise unless `out` is one real number (one complex number if `holomorphic`)."""
     name = f"`{name_of(fun)}`"
+    if isinstance(out, Tracer):
+        out._trace.check_running(out)
     plain = isinstance(out, _ARRAYS) and not np.result_type(out).hasobject
     if not plain and not isinstance(out, Tracer):
         raise fail(
@@ -327,6 +353,12 @@ def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
             f"{verb} needs a scalar loss, but {name} returned an array of shape {shape}, {dtype}.",
             "reduce it, for instance with np.mean(...); for all the derivatives of an array, use jacrev or vjp",
         )
+    if holomorphic and dtype.kind != "c":
+        raise fail(
+            NonDifferentiableError,
+            f"{verb} with holomorphic=True needs a complex output, but {name} returned a real one, {dtype}.",
+            "leave holomorphic=True out for a real function of complex arguments",
+        )
     if dtype.kind == "c" and not holomorphic:
         raise fail(
             NonScalarOutputError,
@@ -340,10 +372,14 @@ def own(x: Any) -> Any:
     return x if not isinstance(x, np.ndarray) or is_frozen(x) else x.copy("K")
 
 
-def check_arrays(verb: str, fun: Any, leaves: list[Any]) -> None:
-    """Raise unless every output is an array or a number."""
+def check_arrays(verb: str, fun: Any, leaves: list[Any], trace: Any = None) -> None:
+    """Raise unless every output is an array or a number, traced by `trace` or a running transform."""
     for x in leaves:
-        if isinstance(x, Tracer) or (isinstance(x, _ARRAYS) and not np.result_type(x).hasobject):
+        if isinstance(x, Tracer):
+            if x._trace is not trace:
+                x._trace.check_running(x)
+            continue
+        if isinstance(x, _ARRAYS) and not np.result_type(x).hasobject:
             continue
         raise fail(
             NonDifferentiableError,
@@ -357,7 +393,9 @@ _ARRAYS = (np.ndarray, np.generic, float, complex, int)
 
 def match(x: Any, like: Any, what: str, owner: str) -> Any:
     """Return `x` as an array of the shape and dtype of `like`, or raise."""
-    x = x if isinstance(x, (Tracer, np.ndarray, np.generic)) else _number(x, what)
+    x = x if isinstance(x, (Tracer, np.ndarray, np.generic)) else _number(x, what, owner)
+    if x.dtype.kind not in "biufc":
+        raise fail(ShapeError, f"{what} is {describe(x)}, not an array of numbers.")
     shape, dtype = np.shape(like), np.result_type(like)
     if x.shape != shape:
         raise fail(
@@ -376,11 +414,13 @@ def match(x: Any, like: Any, what: str, owner: str) -> Any:
     return x.astype(dtype)
 
 
-def _number(x: Any, what: str) -> Any:
+def _number(x: Any, what: str, owner: str) -> Any:
     if isinstance(x, (bool, int, float, complex)):
         return np.asarray(x)[()]
     raise fail(
-        ShapeError, f"{what} is {describe(x)}, not an array.", "pass an array of the output's shape"
+        ShapeError,
+        f"{what} is {describe(x)}, not an array.",
+        f"pass an array of the shape of {owner}",
     )
 
 

@@ -11,22 +11,26 @@ from funcgrad.errors import TracerConversionError, fail
 class Batch(Trace):
     """One vectorised call over `size` examples."""
 
-    __slots__ = ("ended", "size")
+    __slots__ = ("_closed", "size")
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        self.ended = False
+        self._closed = False
+
+    @property
+    def ended(self) -> bool:
+        return self._closed
 
     def constant(self, value: Any) -> "BatchTracer":
         return BatchTracer(repeated(value, self.size), self)
 
     def close(self) -> None:
         """Let every later use of a tracer of this trace raise."""
-        self.ended = True
+        self._closed = True
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-        if self.ended:
+        if self._closed:
             leaked()
         mapped = [isinstance(x, Tracer) and x._trace is self for x in args]
         values = [x.value if m else x for x, m in zip(args, mapped, strict=True)]
@@ -105,13 +109,20 @@ class BatchTracer(Tracer):
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        if self.dtype.kind not in "iu":
-            return super().__array__(dtype, copy)
+        fix = "np.array(x, like=i)[i] in place of x[i] with a mapped index; " * (
+            self.dtype.kind in "iu"
+        )
         raise fail(
             TracerConversionError,
-            f"a mapped index ({self.shape}, {self.dtype}) cannot select entries of a plain array.",
-            "write np.array(x, like=i)[i] in place of x[i], or map over x too",
+            f"a mapped array ({self.shape}, {self.dtype}) would become a plain one here: it differs "
+            "from example to example under vmap.",
+            fix
+            + "np.stack([...]) for a list of mapped values, an np. function in place of one that "
+            'converts, or run the examples one by one: vmap(f, fallback="loop")',
         )
+
+    def __complex__(self) -> Any:
+        return self._depends_on_data("complex()")
 
     def __bool__(self) -> bool:
         return bool(self._depends_on_data("the truth value"))

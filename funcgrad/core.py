@@ -12,6 +12,7 @@ nesting. This file knows nothing of what a transform records: read `reverse.py` 
 
 import functools
 import itertools
+import numbers
 import sys
 import types
 from collections.abc import Callable
@@ -49,6 +50,16 @@ class Trace:
     ) -> Any:
         """Evaluate `primitive` on tracers of this trace (and whatever else) and record it."""
         raise NotImplementedError
+
+    @property
+    def ended(self) -> bool:
+        """Whether the transform's call is over."""
+        raise NotImplementedError
+
+    def check_running(self, x: Any) -> None:
+        """Raise if a tracer of this trace outlived the transform's call."""
+        if self.ended:
+            leaked()
 
     def constant(self, value: Any) -> "Tracer":
         """Make a tracer of this trace for a value with derivative zero."""
@@ -95,6 +106,12 @@ class Primitive:
     def __call__(self, *args: Any, **settings: Any) -> Any:
         trace = find_trace(args)
         if trace is None:
+            for name, x in settings.items():
+                if isinstance(x, Tracer):
+                    unsupported(
+                        f"{self.name} of a traced {name}=",
+                        f"pass {name} by position, if it is an array",
+                    )
             return self.fun(*args, **settings)
         return trace.process(self, args, settings)
 
@@ -158,6 +175,8 @@ def dotted_name(fun: Any) -> str:
     """Name a NumPy callable as a user writes it: `np.linalg.inv`."""
     module = getattr(fun, "__module__", None) or "numpy"
     name = getattr(fun, "__name__", repr(fun))
+    if isinstance(fun, np.ufunc) and getattr(np, name, None) is not fun:
+        return name
     return f"{module}.{name}".replace("numpy.", "np.", 1) if module.startswith("numpy") else name
 
 
@@ -170,10 +189,13 @@ def unsupported(name: str, fix: str | None = None) -> NoReturn:
 # --- operators -----------------------------------------------------------------------------------
 
 
+_NUMBERS = (int, float, complex, np.generic)
 _PLAIN = {float, int, complex, np.ndarray, np.float64}
 
 
 def _defers(other: Any) -> bool:
+    if isinstance(other, numbers.Number) and not isinstance(other, _NUMBERS):
+        unsupported(f"an operation with a {type(other).__name__}", "convert it: float(x)")
     return getattr(type(other), "__array_ufunc__", True) is None
 
 
@@ -188,11 +210,23 @@ def binary_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     return method
 
 
+def equality_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """Make the method for `t == other`; with a string or None it is what Python says."""
+    compare = binary_operator(ufunc)
+
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else compare(self, other)
+
+    return method
+
+
 def reflected_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """Make the method for `other + t`."""
 
     def method(self: Any, other: Any) -> Any:
-        return NotImplemented if _defers(other) else call_ufunc(ufunc, (other, self), {})
+        if type(other) not in _PLAIN and _defers(other):
+            return NotImplemented
+        return call_ufunc(ufunc, (other, self), {})
 
     return method
 
@@ -427,7 +461,7 @@ class Tracer:
             TracerConversionError,
             f"a traced array ({self.shape}, {self.dtype}) would become a plain one here, "
             "and its gradient would be lost.",
-            "np.array([...], like=x) or np.stack([...]) for a list of traced values, "
+            "np.stack([...]) (or np.array([...], like=t) with a traced t) for a list of traced values, "
             "np.zeros_like(x) in place of np.zeros, an np. function in place of one that converts; "
             "stop_gradient(x) if it is meant as a constant",
         )
@@ -455,9 +489,11 @@ class Tracer:
     # What has no derivative: the plain result.
 
     def __bool__(self) -> bool:
+        self._trace.check_running(self)
         return bool(self.value)
 
     def __int__(self) -> int:
+        self._trace.check_running(self)
         return int(self.value)
 
     def __len__(self) -> int:
@@ -531,14 +567,20 @@ class Tracer:
     __le__ = binary_operator(np.less_equal)
     __gt__ = binary_operator(np.greater)
     __ge__ = binary_operator(np.greater_equal)
-    __eq__ = binary_operator(np.equal)
-    __ne__ = binary_operator(np.not_equal)
+    __eq__ = equality_operator(np.equal)
+    __ne__ = equality_operator(np.not_equal)
     __neg__ = unary_operator(np.negative)
     __pos__ = unary_operator(np.positive)
     __abs__ = unary_operator(np.absolute)
-    __floor__ = unary_operator(np.floor)
-    __ceil__ = unary_operator(np.ceil)
-    __trunc__ = unary_operator(np.trunc)
+
+    def __floor__(self) -> int:
+        return int(np.floor(self))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self))
+
+    def __trunc__(self) -> int:
+        return int(self)
 
     def __pow__(self, other: Any) -> Any:
         return HANDLERS["pow"](self, other)  # as NumPy's operator: squares and roots, not np.power
@@ -547,6 +589,8 @@ class Tracer:
         return HANDLERS["pow"](other, self)
 
     def __round__(self, ndigits: int | None = None) -> Any:
+        if ndigits is None and not self.shape:
+            return int(np.rint(self))
         return HANDLERS[np.round](self, ndigits or 0)
 
     # In-place operators: an array changes for all its names, a scalar is rebound.

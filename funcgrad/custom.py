@@ -18,7 +18,7 @@ from funcgrad.arguments import Transform, describe, match, name_of
 from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.core import Tracer, find_trace
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
-from funcgrad.forward import Forward, ForwardTracer
+from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.transforms import vjp
 
@@ -190,7 +190,7 @@ class VjpCall(Call):
     def push(self, primals: Leaves, tangents: Leaves) -> tuple[Leaves, Leaves]:
         outputs, residuals = self.fwd(*primals)
         tape = Tape()
-        cts = [tape.input(_zeros(y)) for y in outputs]
+        cts = [tape.input(nonzero(y)) for y in outputs]
         grads = self.bwd(residuals, cts)
         tape.close()
         seeds = [
@@ -248,7 +248,7 @@ class JvpCall(Call):
         tape = Tape()
         differentiable = [_is_array(x) and np.result_type(x).kind in "fc" for x in leaves]
         tangents = [
-            tape.input(_zeros(x)) if d else None
+            tape.input(nonzero(x)) if d else None
             for x, d in zip(leaves, differentiable, strict=True)
         ]
         outputs, pushed = self.push(list(leaves), tangents)

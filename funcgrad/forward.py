@@ -16,22 +16,26 @@ from funcgrad.reverse import Tape, TapeTracer, backward, has_derivative, keep_ze
 class Forward(Trace):
     """One call in forward mode; with `zero_stays_zero`, tangents that are zero stay zero at singularities."""
 
-    __slots__ = ("ended", "zero_stays_zero")
+    __slots__ = ("_closed", "zero_stays_zero")
 
     def __init__(self, zero_stays_zero: bool = False) -> None:
         super().__init__()
-        self.ended = False
+        self._closed = False
         self.zero_stays_zero = zero_stays_zero
+
+    @property
+    def ended(self) -> bool:
+        return self._closed
 
     def constant(self, value: Any) -> "ForwardTracer":
         return ForwardTracer(value, self, None)
 
     def close(self) -> None:
         """Let every later use of a tracer of this trace raise."""
-        self.ended = True
+        self._closed = True
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-        if self.ended:
+        if self._closed:
             leaked()
         mine = [isinstance(x, Tracer) and x._trace is self for x in args]
         primals = tuple([x.value if own else x for x, own in zip(args, mine, strict=True)])
@@ -95,7 +99,7 @@ def transpose(primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, sett
     kept = keep(ans, primals, settings)
     tape = Tape()
     outputs = ans if primitive.multiple else (ans,)
-    cts = [tape.input(np.zeros(x.shape, x.dtype)) for x in outputs]
+    cts = [tape.input(nonzero(x)) for x in outputs]
     g = pull(cts if primitive.multiple else cts[0], kept)
     tape.close()
     seeds = [(g.index, t)] if isinstance(g, TapeTracer) and g._trace is tape else []
@@ -104,6 +108,16 @@ def transpose(primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, sett
         np.zeros(x.shape, x.dtype) if p is None else p for p, x in zip(pushed, outputs, strict=True)
     ]
     return tuple(pushed) if primitive.multiple else pushed[0]
+
+
+def nonzero(like: Any) -> Any:
+    """Return numbers of the shape and dtype of `like`, none zero and no two alike.
+
+    A linear map is recorded at these, so that zeros in it are zeros of the map itself.
+    """
+    shape, dtype = np.shape(like), np.result_type(like)
+    size = int(np.prod(shape, dtype=int))
+    return (1 + np.cos(np.arange(1, size + 1))).reshape(shape).astype(dtype)[()]
 
 
 class ForwardTracer(Tracer):

@@ -5,6 +5,7 @@ the solution, however long the solver took (Krantz & Parks, The Implicit Functio
 Blondel et al., Efficient and Modular Implicit Differentiation, 2022).
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.arguments import Transform, name_of
 from funcgrad.batch import BatchTracer
+from funcgrad.core import Tracer
 from funcgrad.custom import VjpCall
-from funcgrad.errors import ShapeError, StructureError, fail
+from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.jacobians import jacrev
 from funcgrad.transforms import vjp
 
@@ -44,7 +46,11 @@ class Solution(Transform):
         """Return what is zero at the solution."""
         return self.fun(x, *params)
 
-    def __call__(self, x0: Any, *params: Any) -> Any:
+    def __call__(self, x0: Any, *params: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            x0, *params = inspect.signature(self.fun).bind(x0, *params, **kwargs).args  # type: ignore[assignment]
+            params = tuple(params)
+        x0 = tree.map(_as_float, x0)
         x0_leaves, structure = tree.flatten(x0)
         leaves, treedef = tree.flatten(params)
         n = len(x0_leaves)
@@ -58,8 +64,17 @@ class Solution(Transform):
         def solve(*all_leaves: Any) -> list[Any]:
             fixed = tree.unflatten(treedef, all_leaves[n:])
             start = tree.unflatten(structure, all_leaves[:n])
-            found = self.solver(lambda x: self.fun(x, *fixed), start)
-            return self._checked(found, structure, x0_leaves)
+            found = self._checked(
+                self.solver(lambda x: self.fun(x, *fixed), start), structure, x0_leaves
+            )
+            at_solution = self.fun(tree.unflatten(structure, found), *fixed)
+            if any([isinstance(y, Tracer) for y in tree.leaves(at_solution)]):
+                raise fail(
+                    ArgumentError,
+                    f"`{name_of(self.fun)}` depends on a traced value that is not among its arguments.",
+                    "pass it as a parameter: f(x, a) and solve(x0, a)",
+                )
+            return found
 
         def fwd(*all_leaves: Any) -> Any:
             solution = call(*all_leaves)
@@ -68,7 +83,7 @@ class Solution(Transform):
         def bwd(residuals: Any, cts: list[Any]) -> list[Any]:
             solution, rest = residuals
             flat = tree.ravel(solution)[0]
-            matrix = jacrev(residual)(flat, *rest)
+            matrix = jacrev(residual, holomorphic=flat.dtype.kind == "c")(flat, *rest)
             u = np.linalg.solve(matrix.T, tree.ravel(cts)[0])
             chosen = [np.result_type(x).kind in "fc" for x in rest]
 
@@ -83,7 +98,7 @@ class Solution(Transform):
             return [None] * n + [next(grads) if c else None for c in chosen]
 
         call = _SolverCall(f"{self.verb} of {name_of(self.fun)}", solve, fwd, bwd)
-        arrays = [np.float64(x) if type(x) is float else x for x in [*x0_leaves, *leaves]]
+        arrays = [_as_float(x) if type(x) is float else x for x in [*x0_leaves, *leaves]]
         return tree.unflatten(structure, call(*arrays))
 
     def _checked(self, found: Any, structure: Any, like: list[Any]) -> list[Any]:
@@ -113,6 +128,13 @@ class FixedPoint(Solution):
 
     def residual(self, x: Any, *params: Any) -> Any:
         return tree.map(np.subtract, self.fun(x, *params), x)
+
+
+def _as_float(x: Any) -> Any:
+    """Return a start as floating-point numbers: a solution need not be whole."""
+    if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
+        x = np.asarray(x)[()]
+    return x.astype(np.float64) if x.dtype.kind in "biu" else x
 
 
 def _unravel(flat: Any, like: list[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from funcgrad.arguments import (
     name_of,
     split_aux,
 )
-from funcgrad.errors import NonDifferentiableError, fail
+from funcgrad.errors import ArgumentError, NonDifferentiableError, fail
 from funcgrad.mapping import vmap
 from funcgrad.transforms import grad, jvp, vjp
 
@@ -67,7 +67,15 @@ class Jacobian(Derivative):
     def _check_outputs(self, flat: list[Any]) -> None:
         check_arrays(self.verb, self.fun, flat)
         for x in flat:
-            if np.result_type(x).kind == "c" and not self.holomorphic and self.verb == "jacrev":
+            kind = np.result_type(x).kind
+            if self.holomorphic and kind != "c":
+                raise fail(
+                    NonDifferentiableError,
+                    f"{self.verb} with holomorphic=True needs complex outputs, but `{name_of(self.fun)}` "
+                    f"returned {describe(x)}.",
+                    "leave holomorphic=True out for real functions of complex arguments",
+                )
+            if kind == "c" and not self.holomorphic and self.verb == "jacrev":
                 raise fail(
                     NonDifferentiableError,
                     f"jacrev: `{name_of(self.fun)}` returned a complex output, {describe(x)}.",
@@ -117,7 +125,7 @@ class ForwardJacobian(Jacobian):
                     t if j == i else np.zeros(np.shape(z), z.dtype) for j, z in enumerate(values)
                 ]
                 _, pushed, aux = jvp(fun, values, tangents, has_aux=True)
-                return pushed
+                return [_inexact(p) for p in pushed]
 
             column = vmap(push, out_axes=-1, chunk_size=self.chunk_size)(_basis(x))
             columns.append([_block(t, t.shape[:-1] + np.shape(x)) for t in column])
@@ -125,6 +133,10 @@ class ForwardJacobian(Jacobian):
             out, aux = fun()
             return [[] for _ in out], aux
         return [list(row) for row in zip(*columns, strict=True)], aux
+
+
+def _inexact(t: Any) -> Any:
+    return t if t.dtype.kind in "fc" else t.astype(np.float64)
 
 
 def _block(x: Any, shape: tuple[int, ...]) -> Any:
@@ -229,14 +241,17 @@ class Hessian(Derivative):
         fun: Callable[..., Any],
         argnums: Any,
         has_aux: bool,
+        holomorphic: bool,
         argnames: Any,
         chunk_size: int | None,
     ) -> None:
         shown = {} if chunk_size is None else {"chunk_size": chunk_size}
-        super().__init__(fun, argnums, argnames, has_aux=has_aux, **shown)
+        super().__init__(fun, argnums, argnames, has_aux=has_aux, holomorphic=holomorphic, **shown)
         self.has_aux = has_aux
-        inner = jacrev(fun, argnums, has_aux, argnames=argnames)
-        self.outer = jacfwd(inner, argnums, has_aux, argnames=argnames, chunk_size=chunk_size)
+        inner = jacrev(fun, argnums, has_aux, holomorphic, argnames=argnames)
+        self.outer = jacfwd(
+            inner, argnums, has_aux, holomorphic, argnames=argnames, chunk_size=chunk_size
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.outer(*args, **kwargs)
@@ -246,6 +261,7 @@ def hessian(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
     has_aux: bool = False,
+    holomorphic: bool = False,
     *,
     argnames: str | tuple[str, ...] | None = None,
     chunk_size: int | None = None,
@@ -268,7 +284,7 @@ def hessian(
     array([[6., 4.],
            [4., 0.]])
     """
-    return Hessian(fun, argnums, has_aux, argnames, chunk_size)
+    return Hessian(fun, argnums, has_aux, holomorphic, argnames, chunk_size)
 
 
 def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
@@ -295,6 +311,13 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([6., 0.])
     """
+    for what, x in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(x, (tuple, list)):
+            raise fail(
+                ArgumentError,
+                f"hvp of `{name_of(fun)}` takes a tuple of {what}, one per argument, not {describe(x)}.",
+                "write hvp(f, (x,), (v,))",
+            )
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     _, product = jvp(grad(fun, argnums), primals, tangents)
     return product

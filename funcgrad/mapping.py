@@ -13,6 +13,7 @@ from funcgrad.arguments import (
     describe,
     name_of,
     parameter_name,
+    parameters,
     value_of,
 )
 from funcgrad.batch import Batch, BatchTracer, repeated
@@ -44,14 +45,16 @@ class Vmap(Transform):
         self._check_options()
 
     def _check_options(self) -> None:
-        if not isinstance(self.in_axes, (int, tuple, list, dict, type(None))):
+        if not _is_int(self.in_axes) and not isinstance(
+            self.in_axes, (tuple, list, dict, type(None))
+        ):
             raise fail(
                 ArgumentError,
                 f"in_axes of {self!r} must be an int, None, a tuple with an entry per argument, or a dict by "
                 f"argument name, not {describe(self.in_axes)}.",
             )
-        if self.chunk_size is not None and self.chunk_size < 1:
-            raise fail(ArgumentError, f"chunk_size of {self!r} must be at least 1.")
+        if self.chunk_size is not None and not (_is_int(self.chunk_size) and self.chunk_size >= 1):
+            raise fail(ArgumentError, f"chunk_size of {self!r} must be an int of at least 1.")
         if self.fallback not in (None, "loop"):
             raise fail(ArgumentError, f'fallback of {self!r} must be None or "loop".')
 
@@ -91,7 +94,7 @@ class Vmap(Transform):
         finally:
             trace.close()
         leaves, treedef = tree.flatten(out)
-        check_arrays("vmap", self.fun, leaves)
+        check_arrays("vmap", self.fun, leaves, trace)
         mapped = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
         return [(value_of(trace, x), m) for x, m in zip(leaves, mapped, strict=True)], treedef
 
@@ -118,6 +121,11 @@ class Vmap(Transform):
         axes = tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
         placed = []
         for (x, mapped), axis, path in zip(leaves, axes, tree.paths(treedef), strict=True):
+            if axis is not None and not _is_int(axis):
+                raise fail(
+                    ArgumentError,
+                    f"out_axes of {self!r} must hold ints and None, not {describe(axis)}.",
+                )
             if axis is None:
                 if mapped:
                     raise fail(
@@ -131,6 +139,10 @@ class Vmap(Transform):
                 x = x if mapped else repeated(x, size)
                 placed.append(_move(x, 0, axis, f"out_axes of {self!r}"))
         return tree.unflatten(treedef, placed)
+
+
+def _is_int(x: Any) -> bool:
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
 
 
 def _all_equal(xs: Any) -> bool:
@@ -201,7 +213,8 @@ def _axes_of(vmapped: Vmap, arguments: dict[Any, Any]) -> dict[Any, Any]:
     axes = vmapped.in_axes
     if isinstance(axes, dict):
         names = {key: parameter_name(vmapped.fun, key) for key in arguments}
-        unknown = [name for name in axes if name not in names.values()]
+        known = {*names.values(), *parameters(vmapped.fun)}
+        unknown = [name for name in axes if name not in known]
         if unknown:
             raise fail(
                 ArgumentError,

@@ -26,6 +26,7 @@ from funcgrad.core import (
     binary_operator,
     call_ufunc,
     concrete,
+    equality_operator,
     leaked,
     reflected_operator,
     refuse_objects,
@@ -56,6 +57,10 @@ class Tape(Trace):
         index = len(self.records)
         self.append(None)
         return TapeTracer(value, self, index)
+
+    @property
+    def ended(self) -> bool:
+        return self.append is leaked
 
     def constant(self, value: Any) -> "TapeTracer":
         return self.input(value)
@@ -361,7 +366,8 @@ def _with_array(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: Any
 
 def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
     """Make `t < other`: a plain result, without a record."""
-    general = binary_operator(ufunc)
+    equality = ufunc is np.equal or ufunc is np.not_equal
+    general = equality_operator(ufunc) if equality else binary_operator(ufunc)
 
     def method(self: "TapeTracer", other: Any) -> Any:
         kind = type(other)

@@ -22,7 +22,7 @@ from funcgrad.arguments import (
 )
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
-from funcgrad.forward import Forward, ForwardTracer
+from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
 
 # --- grad ----------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         tape.close()
     out, aux = split_aux("vjp", fun, out) if has_aux else (out, None)
     outputs, treedef = tree.flatten(out)
-    check_arrays("vjp", fun, outputs)
+    check_arrays("vjp", fun, outputs, tape)
     pullback = Pullback(fun, tape, inputs, outputs, treedef)
     values = tree.unflatten(treedef, [value_of(tape, x) for x in outputs])
     if not has_aux:
@@ -333,7 +333,7 @@ def push_forward(
     finally:
         trace.close()
     leaves, treedef = tree.flatten(out)
-    check_arrays("jvp", fun, leaves)
+    check_arrays("jvp", fun, leaves, trace)
     values = tree.unflatten(treedef, [value_of(trace, x) for x in leaves])
     tangents = tree.unflatten(treedef, [_tangent_of(trace, x) for x in leaves])
     return values, tangents, values_of(trace, aux)
@@ -343,6 +343,10 @@ def _tangent_of(trace: Forward, x: Any) -> Any:
     t = x.tangent if isinstance(x, ForwardTracer) and x._trace is trace else None
     if t is None:
         return np.zeros(np.shape(x), np.result_type(x))[()]
+    return _owned(t)
+
+
+def _owned(t: Any) -> Any:
     return t[()] if isinstance(t, np.ndarray) and not t.shape else own(t)
 
 
@@ -360,7 +364,7 @@ class Pushforward:
         self.fun, self.inputs, self.treedef = pullback.fun, pullback.inputs, pullback.treedef
         self.outputs = [value_of(pullback.tape, x) for x in pullback.outputs]
         self.tape = Tape()
-        cts = [self.tape.input(np.zeros(np.shape(x), np.result_type(x))) for x in self.outputs]
+        cts = [self.tape.input(nonzero(x)) for x in self.outputs]
         seeds = [
             (x.index, ct)
             for x, ct in zip(pullback.outputs, cts, strict=True)
@@ -389,7 +393,7 @@ class Pushforward:
         return tree.unflatten(
             self.treedef,
             [
-                np.zeros(np.shape(x), np.result_type(x))[()] if t is None else own(t)
+                np.zeros(np.shape(x), np.result_type(x))[()] if t is None else _owned(t)
                 for t, x in zip(pushed, self.outputs, strict=True)
             ],
         )

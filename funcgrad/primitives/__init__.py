@@ -18,6 +18,9 @@ from funcgrad.primitives.families import (
     elementwise,
     linear,
     primitive,
+    seal,
 )
 
 __all__ = ["REGISTRY", "bilinear", "composite", "constant", "elementwise", "linear", "primitive"]
+
+seal()

@@ -23,20 +23,29 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core import HANDLERS, Primitive, handle, zero
+from funcgrad.errors import ArgumentError, fail
 
 Rule = Callable[..., Any]
 
 composite = handle  # a function over primitives needs no rule: registering it is all
 
 REGISTRY: dict[str, Primitive] = {}
+_sealed = False
 
 
 def register(primitive: Primitive) -> Primitive:
-    """Put a primitive into the registry that the tests loop over."""
-    if primitive.name in REGISTRY:
-        raise ValueError(f"a primitive named {primitive.name!r} is declared already")
-    REGISTRY[primitive.name] = primitive
+    """Put one of the library's own primitives into the registry that the tests loop over."""
+    if not _sealed:
+        if primitive.name in REGISTRY:
+            raise ValueError(f"a primitive named {primitive.name!r} is declared already")
+        REGISTRY[primitive.name] = primitive
     return primitive
+
+
+def seal() -> None:
+    """Say that the library's own primitives are complete: later ones are a user's."""
+    global _sealed  # noqa: PLW0603  # set once, when the package is imported
+    _sealed = True
 
 
 def _named(rule: Rule) -> tuple[str, ...]:
@@ -77,10 +86,30 @@ def _pullback(rule: Rule, count: int) -> Any:
     return lambda ct, kept: rule(ct, *kept)
 
 
+def _check_names(primitive: Primitive, names: tuple[str, ...]) -> None:
+    """Raise if a rule names what is neither an argument nor a setting of the function."""
+    known = {"ans", *primitive.parameters}
+    known |= {f"{x}_{what}" for x in known for what in ("shape", "ndim", "dtype")}
+    try:
+        settings = inspect.signature(primitive.fun).parameters
+    except (TypeError, ValueError):
+        return
+    kinds = [p.kind for p in settings.values()]
+    unknown = [name for name in names if name not in known and name not in settings]
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise fail(
+            ArgumentError,
+            f"a rule of the primitive {primitive.name!r} names {unknown[0]!r}, which is no argument and no "
+            "setting of its function.",
+            f"name ct (or t), ans, {', '.join(primitive.parameters)}, x_shape and the like, or a setting",
+        )
+
+
 def _set_vjps(primitive: Primitive, rules: tuple[Rule | None, ...]) -> None:
     pulls, keeps = [], []
     for rule in rules:
         names = () if rule is None else _named(rule)[1:]
+        _check_names(primitive, names)
         pulls.append(zero if rule is None else _pullback(rule, len(names)))
         keeps.append(_keeper(names, primitive.parameters))
     primitive.pulls, primitive.keeps = tuple(pulls), tuple(keeps)
@@ -90,6 +119,7 @@ def _set_jvps(primitive: Primitive, rules: tuple[Rule | None, ...]) -> None:
     jvps = []
     for rule in rules:
         names = () if rule is None else _named(rule)[1:]
+        _check_names(primitive, names)
         keep = _keeper(names, primitive.parameters)
         jvps.append(None if rule is None else _pushforward(_pullback(rule, len(names)), keep))
     primitive.jvps = tuple(jvps)
