@@ -98,7 +98,11 @@ class Derivative(Transform):
             return argnames
         if isinstance(argnames, (tuple, list)) and all(isinstance(name, str) for name in argnames):
             return tuple(argnames)
-        raise fail(ArgumentError, f"argnames of {self!r} must be a str or a tuple of them.")
+        raise fail(
+            ArgumentError,
+            f"argnames of {self!r} must be a str or a tuple of them, not {describe(argnames)}.",
+            "to choose by position write argnums=0",
+        )
 
     def choose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Key], bool]:
         """Return where the chosen arguments stand, and whether there is just one, not in a tuple."""
@@ -339,7 +343,7 @@ def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
     name = f"`{name_of(fun)}`"
     if isinstance(out, Tracer):
         out._trace.check_running(out)
-    plain = isinstance(out, _ARRAYS) and not np.result_type(out).hasobject
+    plain = isinstance(out, _ARRAYS) and np.result_type(out).kind in "biufc"
     if not plain and not isinstance(out, Tracer):
         raise fail(
             NonScalarOutputError,
@@ -379,7 +383,7 @@ def check_arrays(verb: str, fun: Any, leaves: list[Any], trace: Any = None) -> N
             if x._trace is not trace:
                 x._trace.check_running(x)
             continue
-        if isinstance(x, _ARRAYS) and not np.result_type(x).hasobject:
+        if isinstance(x, _ARRAYS) and np.result_type(x).kind in "biufc":
             continue
         raise fail(
             NonDifferentiableError,

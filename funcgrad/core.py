@@ -355,8 +355,8 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
     if target.base is not None or references > _references_of_one_name():
         raise fail(
             AliasedUpdateError,
-            "an in-place operator would write a traced value into a plain array that another name, "
-            "or the array behind a view, would not see.",
+            "an in-place operator would give this name a traced value, and another name (or view) of "
+            "the same memory would not see it.",
             "write total = total + t, or make the array traced: np.zeros(n, like=x)",
         )
 
@@ -700,7 +700,9 @@ class Tracer:
         raise fail(
             UnsupportedAttributeError,
             f"a traced array has no attribute {name!r}" + (" (an ndarray has)." if known else "."),
-            f"use the function in place of the method: np.{name}(x)" if hasattr(np, name) else None,
+            f"use the function in place of the method: np.{name}(x)"
+            if hasattr(np, name)
+            else "use an np. function, or stop_gradient(x) for the plain array",
         )
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.arguments import Transform, describe, match, name_of
 from funcgrad.batch import Batch, BatchTracer, repeated
+from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer, find_trace
-from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
+from funcgrad.errors import ArgumentError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.transforms import vjp
@@ -85,9 +86,11 @@ class Call:
         outputs, residuals = self.fwd(*values)
         if _traced_by(tape, [*outputs, *tree.leaves(residuals)]):
             return None
+        checks: list[Any] = []
+        residuals = tree.map(lambda x: protect(x, checks), residuals)
         index = len(tape.records)
         parents = [(x.index, x.dtype) if own else None for x, own in zip(leaves, mine, strict=True)]
-        tape.append(((index, _pull_call, (self.bwd, residuals, parents), ACCUMULATES),))
+        tape.append(((index, _pull_call, (self.bwd, residuals, parents, checks), ACCUMULATES),))
         return tape.split(outputs, index)  # type: ignore[no-any-return]
 
     def on_forward(
@@ -130,7 +133,8 @@ class Call:
 
 
 def _pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
-    bwd, residuals, parents = kept
+    bwd, residuals, parents, checks = kept
+    verify(checks)
     for g, place in zip(bwd(residuals, ct), parents, strict=True):
         if g is None or place is None:
             continue
@@ -361,13 +365,14 @@ def _positional(custom: Custom, args: Any, kwargs: Any) -> tuple[Any, ...]:
     if custom.signature is None:
         return tuple(args)
     bound = custom.signature.bind(*args, **kwargs)
-    bound.apply_defaults()
     if bound.kwargs:
         raise fail(
             ArgumentError,
-            f"`{name_of(custom.fun)}` with a custom rule takes no keyword-only argument.",
+            f"`{name_of(custom.fun)}` with a custom rule takes no keyword-only argument, "
+            f"but {', '.join(bound.kwargs)} came.",
             "make the argument positional",
         )
+    bound.apply_defaults()
     return bound.args
 
 
@@ -432,15 +437,7 @@ class CustomVjp(Custom):
     def _cotangent(self, g: Any, x: Any) -> Any:
         if g is None or not _is_array(x) or np.result_type(x).kind not in "fc":
             return None
-        g = _as_array(g)
-        if np.shape(g) != np.shape(x):
-            raise fail(
-                ShapeError,
-                f"bwd of {self!r} returned a cotangent of shape {np.shape(g)} for an argument of shape "
-                f"{np.shape(x)}.",
-                "sum over the axes that broadcasting added",
-            )
-        return g
+        return match(g, x, f"a cotangent that bwd of {self!r} returned", "its argument")
 
 
 def _pair(who: str, what: str, result: Any) -> Any:

@@ -15,6 +15,7 @@ from funcgrad.core import dotted_name
 from funcgrad.primitives import REGISTRY
 
 GOLDEN = (5**0.5 - 1) / 2
+NUMPY = tuple(int(n) for n in np.__version__.split(".")[:2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Sample:
     constant: bool = False  # piecewise constant: a plain result
     raises: bool = False  # refused for traced arguments
     vmap: bool = True  # the shape of the result does not depend on the data
+    since: tuple[int, int] = (2, 0)  # the first NumPy that takes these arguments
 
     def __call__(self, *args: Any) -> Any:
         return self.fun(*args, **self.settings)
@@ -329,7 +331,7 @@ SHAPING = [
     Sample(np.reshape, (NO_ROWS, (3, 0))),
     Sample(np.reshape, (NO_ROWS, (-1, 3))),
     Sample(np.reshape, (CUBE, (4, 6)), {"order": "F"}),
-    Sample(lambda x: np.reshape(x, shape=(6, 4), copy=True), (CUBE,), of=np.reshape),
+    Sample(np.reshape, (CUBE,), {"shape": (6, 4), "copy": True}, since=(2, 1)),
     Sample(lambda x: x.reshape(4, -1, order="F"), (CUBE,), of=np.reshape),
     Sample(lambda x: x.reshape((6, 4)), (CUBE,), of=np.reshape),
     *[Sample(np.ravel, (CUBE,), {"order": order}) for order in "CF"],
@@ -442,7 +444,8 @@ SHAPING = [
     # The shape itself.
     Sample(np.shape, (CUBE,), constant=True),
     Sample(np.ndim, (CUBE,), constant=True),
-    *[Sample(np.size, (CUBE,), {"axis": axis}, constant=True) for axis in (None, 1, (0, -1))],
+    *[Sample(np.size, (CUBE,), {"axis": axis}, constant=True) for axis in (None, -2)],
+    Sample(np.size, (CUBE,), {"axis": (0, -1)}, constant=True, since=(2, 4)),
     *[Sample(fun, (R,), constant=True) for fun in (np.iscomplexobj, np.isrealobj)],
     Sample(np.result_type, (R, 1), constant=True, vmap=False),
     Sample(np.result_type, (R, np.complex64), constant=True, vmap=False),
@@ -535,7 +538,7 @@ INDEXING = [
     Sample(np.clip, (R, -0.5, 0.6)),
     Sample(np.clip, (R, None, 0.6)),
     Sample(np.clip, (R, -0.5, None)),
-    Sample(np.clip, (R,), {"min": -0.5, "max": 0.6}),
+    Sample(np.clip, (R,), {"min": -0.5, "max": 0.6}, since=(2, 1)),
     Sample(np.clip, (R, reals(4) - 1, reals(3, 1) + 1)),
     Sample(lambda x: x.clip(-0.5, 0.6), (R,), of=np.clip),
     *[Sample(np.take, (R, [2, 0, 0]), {"axis": axis}) for axis in (None, 0, -1)],
@@ -824,5 +827,5 @@ SAMPLES = [
         COMPLEX_PARTS,
     )
     for sample in rows
-    if sample.key is not None  # a function of a later NumPy
+    if sample.key is not None and sample.since <= NUMPY
 ]

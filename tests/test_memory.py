@@ -253,16 +253,18 @@ def reads_by_array(t):
     return total
 
 
-@pytest.mark.parametrize("fun", [reads, iterates, reads_pairs, reads_by_array])
-def test_a_loop_that_reads_entries_writes_each_of_them_a_few_times(fun, monkeypatch):
+@pytest.mark.parametrize(
+    ("fun", "n"), [(reads, 2000), (iterates, 500), (reads_pairs, 500), (reads_by_array, 500)]
+)
+def test_a_loop_that_reads_entries_writes_each_of_them_a_few_times(fun, n, monkeypatch):
     written = []
-    for n in (2000, 20_000):
-        pullback = vjp(fun, np.ones(n))[1]
+    for size in (n, 10 * n):
+        pullback = vjp(fun, np.ones(size))[1]
         with monkeypatch.context() as patch:
             counter = Counter(patch)
             pullback(1.0)
         written.append(counter.entries)
-    assert written[0] <= 20 * 2000  # and not 2000 ** 2
+    assert written[0] <= 20 * n  # and not n ** 2
     assert written[1] <= 11 * written[0]
 
 

@@ -144,6 +144,17 @@ def test_a_view_of_a_plain_array_cannot_take_traced_terms():
         grad(loss)(X)
 
 
+def test_a_plain_array_with_a_second_name_cannot_take_traced_terms():
+    def loss(x):
+        total = np.zeros(3)
+        history = [total]
+        total += x
+        return np.sum(history[0])
+
+    with pytest.raises(AliasedUpdateError):
+        grad(loss)(X)
+
+
 def test_an_entry_of_a_plain_array_cannot_take_traced_terms():
     def loss(x):
         table = np.zeros((2, 3))
