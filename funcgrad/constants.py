@@ -23,6 +23,8 @@ Check = tuple[np.ndarray[Any, Any], Any, Any]  # the array, its checksum, where 
 
 def protect(x: Any, checks: list[Check]) -> Any:
     """Return what to keep of `x`: a copy of a small writeable array, else `x` itself, checked."""
+    if type(x) is np.ndarray and x.nbytes <= COPY_BYTES and x.flags.writeable:
+        return x.copy("K")  # the usual case
     if isinstance(x, tuple):
         return tuple([protect(y, checks) for y in x])
     if isinstance(x, list):

@@ -227,7 +227,8 @@ def has_nan(ct: Any) -> bool:
     ct = concrete(ct)
     if not isinstance(ct, ndarray):
         return bool(ct != ct)
-    norm = np.vdot(ct, ct)  # NaN if and only if an entry is NaN or, harmlessly, a square overflows
+    flat = ct.reshape(-1)
+    norm = flat.dot(flat)  # NaN if an entry is
     return bool(norm != norm)
 
 
@@ -379,9 +380,12 @@ def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
 
 
 def _matmul(self: "TapeTracer", other: Any) -> Any:
-    """Multiply matrices of one tape."""
+    """Multiply matrices of one tape, or one with a constant."""
     tape = self._trace
     if type(other) is not TapeTracer or other._trace is not tape:
+        if type(other) is ndarray and other.dtype is self.dtype and other.nbytes <= COPY_BYTES:
+            kept = (other.copy(), self.value.shape)
+            return _with_constant(self, self.value @ other, 0, kept)
         return _general_matmul(self, other)
     x, y = self.value, other.value
     ans = x @ y
@@ -397,7 +401,22 @@ def _matmul(self: "TapeTracer", other: Any) -> Any:
     return TapeTracer(ans, tape, index)
 
 
-_general_matmul = binary_operator(np.matmul)
+def _rmatmul(self: "TapeTracer", other: Any) -> Any:
+    """Multiply a constant with a matrix of a tape."""
+    if type(other) is ndarray and other.dtype is self.dtype and other.nbytes <= COPY_BYTES:
+        return _with_constant(self, other @ self.value, 1, (other.copy(), self.value.shape))
+    return _general_rmatmul(self, other)
+
+
+def _with_constant(self: "TapeTracer", ans: Any, i: int, kept: Any) -> Any:
+    tape = self._trace
+    matmul: Any = HANDLERS["matmul"]
+    index = len(tape.records)
+    tape.append(((self.index, matmul.pulls[i], kept, None),))
+    return TapeTracer(ans, tape, index)
+
+
+_general_matmul, _general_rmatmul = binary_operator(np.matmul), reflected_operator(np.matmul)
 
 
 class TapeTracer(Tracer):
@@ -466,7 +485,7 @@ class TapeTracer(Tracer):
     __mul__, __rmul__ = _operator(np.multiply, operator.mul)
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __pow__, __rpow__ = _operator(np.power, operator.pow)
-    __matmul__ = _matmul
+    __matmul__, __rmatmul__ = _matmul, _rmatmul
     __lt__ = _comparison(np.less, operator.lt)
     __le__ = _comparison(np.less_equal, operator.le)
     __gt__ = _comparison(np.greater, operator.gt)

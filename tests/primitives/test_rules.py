@@ -426,9 +426,9 @@ def is_mappable(x):
 
 
 def mapped_subsets(sample, args):
-    """Return which arrays to map together; x[i] of a plain x with a mapped i cannot reach us."""
+    """Return which arrays to map together; a mapped index of a plain array does not reach us."""
     found = subsets(places(args, is_mappable))
-    return [chosen for chosen in found if sample.key != "getitem" or 0 in chosen]
+    return [chosen for chosen in found if 0 in chosen or sample.key not in ("getitem", np.take)]
 
 
 def batch(x):
