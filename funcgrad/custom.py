@@ -65,7 +65,9 @@ class Call:
     def __call__(self, *leaves: Any) -> Leaves:
         trace: Any = find_trace(leaves)
         if trace is None:
-            return self.fun(*leaves)  # type: ignore[no-any-return]
+            outputs = self.fun(*leaves)
+            traced = any([isinstance(y, Tracer) for y in outputs])
+            return self.closed_over(leaves) if traced else outputs
         mine = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
         values = [x.value if own else x for x, own in zip(leaves, mine, strict=True)]
         run: Any = self.on_batch if isinstance(trace, Batch) else self.on_tape

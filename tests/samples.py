@@ -85,10 +85,9 @@ def unit(*shape: int, start: int = 1) -> np.ndarray:
 
 
 R, S = reals(3, 4), reals(3, 4, start=40)
-P, Q = positive(3, 4), positive(3, 4, start=40)
-U, T = unit(3, 4), unit(3, 4, start=40)
+P = positive(3, 4)
+U = unit(3, 4)
 ABOVE_ONE = 1 + P
-NEAR_ONE = 1 + U / 8
 VECTOR, OTHER = reals(4), reals(4, start=30)
 LONG = reals(7)
 CUBE, CUBE_2 = reals(2, 3, 4), reals(2, 3, 4, start=50)
@@ -99,7 +98,6 @@ ONES_AROUND = reals(1, 3, 1)
 MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
 ROW_MASK = np.array([True, False, True])
 COLUMN_MASK = np.array([False, True, True, False])
-INTEGERS, INTEGERS_2 = np.array([[5, -3, 12], [7, 1, 0]]), np.array([[2, 6, 3], [1, 4, 5]])
 BITS, BITS_2 = np.array([5, 3, 12, 7]), np.array([1, 0, 2, 3])
 ROWS, COLUMNS = np.array([0, 2, 2]), np.array([3, 1, 1])
 TABLE = np.array([[0, 2], [1, 1]])

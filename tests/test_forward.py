@@ -372,7 +372,7 @@ def test_one_tangent_per_primal_of_a_pushforward():
 
 
 @both
-@pytest.mark.parametrize("primal", [1, True, np.arange(3), np.array(["a"]), "a", None, [], object()])
+@pytest.mark.parametrize("primal", [1, True, np.arange(3), np.array(["a"]), "a", object()])
 def test_primal_without_a_derivative_raises(push, primal):
     with pytest.raises(NonDifferentiableError) as caught:
         push(lambda count: count, (primal,), (primal,))

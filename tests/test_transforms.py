@@ -385,8 +385,9 @@ def test_an_argument_is_never_written():
     assert_separate([grads], [x])
 
 
-def test_an_argument_changed_by_the_function_itself_is_no_silent_error():
-    x = X.copy()
+@pytest.mark.parametrize("size", [1, 3, 100_000])
+def test_an_argument_changed_by_the_function_itself_is_no_silent_error(size):
+    x = np.full(size, 3.0)
 
     def fun(t):
         y = t * t
@@ -397,7 +398,7 @@ def test_an_argument_changed_by_the_function_itself_is_no_silent_error():
         gradient = grad(fun)(x)
     except FuncgradError:
         return
-    assert same(gradient, 2 * X)
+    assert same(gradient, np.full(size, 6.0))
 
 
 def test_a_container_that_the_function_changes_is_its_own():
