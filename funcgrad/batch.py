@@ -6,6 +6,7 @@ import numpy as np
 
 from funcgrad.core import Primitive, Trace, Tracer, leaked
 from funcgrad.errors import TracerConversionError, fail
+from funcgrad.handles import register_view
 
 
 class Batch(Trace):
@@ -43,7 +44,10 @@ class Batch(Trace):
         if primitive.multiple:
             traced = [BatchTracer(x, self) for x in ans]
             return type(ans)(*traced) if hasattr(ans, "_fields") else tuple(traced)
-        return BatchTracer(ans, self)
+        result = BatchTracer(ans, self)
+        if primitive.unview is not None and mapped[0] and may_share(ans, values[0]):
+            register_view(args[0], result, primitive, settings)
+        return result
 
     def loop(self, primitive: Any, values: list[Any], mapped: list[bool], settings: Any) -> Any:
         """Apply a primitive without a batching rule to one example after the other."""
@@ -61,6 +65,13 @@ class Batch(Trace):
         stacked = [np.stack(parts)[: self.size] for parts in zip(*results, strict=True)]
         kind = type(results[0])
         return kind(*stacked) if hasattr(kind, "_fields") else tuple(stacked)
+
+
+def may_share(ans: Any, x: Any) -> bool:
+    """Tell whether a result shares the memory of the argument."""
+    if isinstance(ans, Tracer):
+        return ans._view is not None
+    return np.may_share_memory(ans, x)
 
 
 def repeated(x: Any, size: int) -> Any:
@@ -95,6 +106,7 @@ class BatchTracer(Tracer):
     def __init__(self, value: Any, trace: Batch) -> None:
         self.value = value
         self._trace = trace
+        self.node = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from funcgrad.errors import (
     UnsupportedError,
     fail,
 )
+from funcgrad.handles import write
 
 Handler = Callable[..., Any]
 
@@ -84,8 +85,10 @@ class Primitive:
         "multiple",
         "name",
         "parameters",
+        "promotes",
         "pulls",
         "slots",
+        "unview",
     )
 
     def __init__(self, name: str, fun: Handler, parameters: tuple[str, ...]) -> None:
@@ -100,7 +103,11 @@ class Primitive:
         self.jvps: tuple[Any, ...] = ()  # per argument: (tangent, ans, args, settings) -> tangent
         self.batch: Handler | None = None
         self.elementwise = False
+        self.promotes = False  # arguments are brought to one dtype before the function acts
         self.accumulates = False  # its pulls add to the cotangent of the argument themselves
+        self.unview: Handler | None = (
+            None  # (base, new view, settings) -> new base, if it makes views
+        )
         self.multiple = False  # returns a tuple of arrays
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
@@ -189,6 +196,10 @@ def unsupported(name: str, fix: str | None = None) -> NoReturn:
 # --- operators -----------------------------------------------------------------------------------
 
 
+def _operand(x: Any) -> Any:
+    return as_array(x) if isinstance(x, (list, tuple)) else x
+
+
 _NUMBERS = (int, float, complex, np.generic)
 _PLAIN = {float, int, complex, np.ndarray, np.float64}
 
@@ -215,7 +226,9 @@ def equality_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     compare = binary_operator(ufunc)
 
     def method(self: Any, other: Any) -> Any:
-        return NotImplemented if other is None or isinstance(other, str) else compare(self, other)
+        if other is None or isinstance(other, str):  # as NumPy: no entry equals it
+            return np.full(self.shape, ufunc is np.not_equal) if self.shape else NotImplemented
+        return compare(self, other)
 
     return method
 
@@ -251,21 +264,26 @@ def inplace_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
         )
         if isinstance(concrete(self), np.generic):
             return new
-        if new.shape != self.shape:
-            raise ValueError(
-                f"non-broadcastable output operand with shape {self.shape} doesn't match the "
-                f"broadcast shape {new.shape}"
-            )
-        if new.dtype != self.dtype:
-            new = new.astype(self.dtype, casting="same_kind")
-        if type(new) is not type(self) or new._trace is not self._trace:
-            return (
-                new  # `other` belongs to a transform entered later: only this name sees the result
-            )
-        self.assign(new)
-        return self
+        return replace(self, new)
 
     return method
+
+
+def replace(handle: Any, new: Any) -> Any:
+    """Write a result of the same shape into a traced array, as in-place operators and out= do."""
+    if new.shape != handle.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {handle.shape} doesn't match the "
+            f"broadcast shape {new.shape}"
+        )
+    if isinstance(concrete(handle), np.generic):
+        raise TypeError("return arrays must be of ArrayType")
+    if not isinstance(new, Tracer):
+        new = handle * 0 + new  # a constant result: a value of the handle's transform all the same
+    write(
+        handle, new if new.dtype == handle.dtype else new.astype(handle.dtype, casting="same_kind")
+    )
+    return handle
 
 
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -300,6 +318,11 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
     if where is not True:
         unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
+    if out is not None and len(out) == 1 and isinstance(out[0], Tracer):
+        result = handler(
+            *(inputs if dtype is None else _cast_inputs(ufunc, handler, inputs, np.dtype(dtype)))
+        )
+        return replace(out[0], result)
     if out is not None:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
@@ -423,12 +446,15 @@ class Tracer:
     transform.
     """
 
-    __slots__ = ("_trace", "value")
+    __slots__ = ("__weakref__", "_trace", "_view", "_views", "node", "value")
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]  # == is elementwise, as for arrays
 
     value: Any
     _trace: Any
+    node: Any  # what the transform knows of the value: its place on the tape, or its tangent
+    _view: Any  # what it is a view of: (base, primitive, settings); see handles.py
+    _views: Any  # weak references to its views
 
     # How NumPy reaches us.
 
@@ -479,13 +505,6 @@ class Tracer:
             "convert it: int(x) has derivative zero",
         )
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise fail(
-            UnsupportedError,
-            "writing into a traced array is not supported yet.",
-            "build the result with np.where, np.stack or np.concatenate",
-        )
-
     # What has no derivative: the plain result.
 
     def __bool__(self) -> bool:
@@ -533,6 +552,9 @@ class Tracer:
 
     def __getitem__(self, index: Any) -> Any:
         return HANDLERS["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        HANDLERS["setitem"](self, index, value)
 
     # Operators.
 
@@ -583,10 +605,16 @@ class Tracer:
         return int(self)
 
     def __pow__(self, other: Any) -> Any:
-        return HANDLERS["pow"](self, other)  # as NumPy's operator: squares and roots, not np.power
+        if type(other) not in _PLAIN and _defers(other):
+            return NotImplemented
+        return HANDLERS["pow"](
+            self, _operand(other)
+        )  # squares and roots as NumPy's operator has them
 
     def __rpow__(self, other: Any) -> Any:
-        return HANDLERS["pow"](other, self)
+        if type(other) not in _PLAIN and _defers(other):
+            return NotImplemented
+        return HANDLERS["pow"](_operand(other), self)
 
     def __round__(self, ndigits: int | None = None) -> Any:
         if ndigits is None and not self.shape:
@@ -603,10 +631,6 @@ class Tracer:
     __imatmul__ = inplace_operator(np.matmul)
     __imod__ = inplace_operator(np.remainder)
     __ifloordiv__ = inplace_operator(np.floor_divide)
-
-    def assign(self, new: Any) -> None:
-        """Take over the value (and place) of another tracer of the same transform."""
-        self.value = new.value
 
     # Attributes of an array.
 
@@ -655,7 +679,7 @@ class Tracer:
 
     @property
     def flat(self) -> Any:
-        return self.ravel()
+        return Flat(self)
 
     # Methods of an array that are not just a function with the same arguments.
 
@@ -690,10 +714,12 @@ class Tracer:
     def tolist(self) -> Any:
         return [x.tolist() for x in self] if self.shape else self
 
-    def fill(self, value: Any) -> NoReturn:
-        unsupported("ndarray.fill on a traced array", "use np.full_like(x, value)")
+    def fill(self, value: Any) -> None:
+        self[...] = value
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_view" or name == "_views":
+            return None  # unset on nearly all handles; setting it on each would cost 40 ns per operation
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
         known = hasattr(np.ndarray, name)
@@ -713,6 +739,27 @@ def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
         "use np.sin in place of math.sin and the like, write into np.zeros_like(x) or use np.stack "
         "in place of plain[i] = t, or stop_gradient(x) if it is meant as a constant",
     )
+
+
+class Flat:
+    """What `t.flat` is: the entries in a row, to read and to write."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+
+    def __len__(self) -> int:
+        return self.tracer.size
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.tracer.reshape(-1)[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        flat = self.tracer.reshape(-1) + 0
+        flat[index] = value
+        self.tracer[...] = flat.reshape(self.tracer.shape)
+
+    def __iter__(self) -> Any:
+        return iter(self.tracer.reshape(-1))
 
 
 class _Probe(Tracer):
@@ -755,4 +802,10 @@ for _name in [
     *["swapaxes", "take", "trace", "var"],
 ]:
     setattr(Tracer, _name, _method(_name))
-Tracer.flatten = _method("ravel")  # type: ignore[attr-defined]
+
+
+def _flatten(self: Any, order: str = "C") -> Any:
+    return HANDLERS[np.copy](HANDLERS[np.ravel](self, order))
+
+
+Tracer.flatten = _flatten  # type: ignore[attr-defined]

@@ -91,7 +91,7 @@ class Call:
         checks: list[Any] = []
         residuals = tree.map(lambda x: protect(x, checks), residuals)
         index = len(tape.records)
-        parents = [(x.index, x.dtype) if own else None for x, own in zip(leaves, mine, strict=True)]
+        parents = [(x.node, x.dtype) if own else None for x, own in zip(leaves, mine, strict=True)]
         tape.append(((index, _pull_call, (self.bwd, residuals, parents, checks), ACCUMULATES),))
         return tape.split(outputs, index)  # type: ignore[no-any-return]
 
@@ -200,7 +200,7 @@ class VjpCall(Call):
         grads = self.bwd(residuals, cts)
         tape.close()
         seeds = [
-            (g.index, t)
+            (g.node, t)
             for g, t in zip(grads, tangents, strict=True)
             if t is not None and isinstance(g, TapeTracer) and g._trace is tape
         ]
@@ -295,7 +295,7 @@ class _Linear:
 
     def pull(self, cts: Leaves) -> Leaves:
         seeds = [
-            (t.index, ct)
+            (t.node, ct)
             for t, ct in zip(self.pushed, cts, strict=True)
             if isinstance(t, TapeTracer) and t._trace is self.tape
         ]
@@ -356,6 +356,8 @@ class _Arguments:
 
 
 def _signature(fun: Any) -> inspect.Signature | None:
+    if (getattr(fun, "__module__", None) or "numpy").startswith("numpy"):
+        return None  # whose defaults (out=None, where=True) are no arguments of a rule
     try:
         return inspect.signature(fun)
     except (TypeError, ValueError):

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core import Primitive, Trace, Tracer, leaked, zero
-from funcgrad.reverse import Tape, TapeTracer, backward, has_derivative, keep_zero
+from funcgrad.handles import register_view
+from funcgrad.reverse import (
+    Tape,
+    TapeTracer,
+    backward,
+    has_derivative,
+    is_view,
+    keep_zero,
+    promoted,
+)
 
 
 class Forward(Trace):
@@ -42,6 +51,8 @@ class Forward(Trace):
         ans = primitive(*primals, **settings)
         if not primitive.pulls or not has_derivative(ans):
             return ans
+        if primitive.promotes:
+            primals = tuple(promoted(args, primals, ans))
         tangent = None
         for i, x in enumerate(args):
             if mine[i] and x.tangent is not None:
@@ -50,7 +61,10 @@ class Forward(Trace):
                     tangent = t if tangent is None else _add(tangent, t)
         if primitive.multiple:
             return self._outputs(ans, tangent)
-        return ForwardTracer(ans, self, tangent)
+        result = ForwardTracer(ans, self, tangent)
+        if primitive.unview is not None and is_view(ans, primals[0]):
+            register_view(args[0], result, primitive, settings)
+        return result
 
     def _push(
         self, primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, settings: Any
@@ -123,12 +137,13 @@ def nonzero(like: Any) -> Any:
 class ForwardTracer(Tracer):
     """A value with its tangent; `None` is the tangent zero."""
 
-    __slots__ = ("tangent",)
+    __slots__ = ()
 
     def __init__(self, value: Any, trace: Forward, tangent: Any) -> None:
         self.value = value
         self._trace = trace
-        self.tangent = tangent
+        self.node = tangent
 
-    def assign(self, new: "ForwardTracer") -> None:
-        self.value, self.tangent = new.value, new.tangent
+    @property
+    def tangent(self) -> Any:
+        return self.node

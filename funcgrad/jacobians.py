@@ -96,7 +96,7 @@ class Jacobian(Derivative):
                 chunk_size=self.chunk_size,
             )(basis)
             rows.append(
-                [g.reshape(np.shape(y) + np.shape(x)) for g, x in zip(row, values, strict=True)]
+                [_block(g, np.shape(y) + np.shape(x)) for g, x in zip(row, values, strict=True)]
             )
         return rows, aux
 

@@ -32,6 +32,7 @@ from funcgrad.core import (
     refuse_objects,
     zero,
 )
+from funcgrad.handles import register_view
 
 ndarray, float64 = np.ndarray, np.float64
 
@@ -69,7 +70,7 @@ class Tape(Trace):
         """Let every later use of a tracer of this tape raise."""
         self.append = leaked  # no flag to test on the hot path
 
-    def process(  # the hot path of everything that has no recorder of its own
+    def process(  # noqa: C901  # the hot path of everything that has no recorder of its own
         self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]
     ) -> Any:
         values, mine, nested = list(args), [], False
@@ -91,13 +92,20 @@ class Tape(Trace):
                 continue
             if keep.settings or (keep.args and len(args) > len(mine)):
                 pull, values, settings = _protected(keep, pull, args, values, settings)
+                if primitive.promotes:
+                    values = promoted(args, values, ans)
             fix = ACCUMULATES if primitive.accumulates else _fix(primitive, values[i], ans)
-            edges.append((args[i].index, pull, keep(ans, values, settings), fix))
+            edges.append((args[i].node, pull, keep(ans, values, settings), fix))
         if not edges:
             return ans
         index = len(self.records)
         self.append(tuple(edges))
-        return self._outputs(ans, index) if primitive.multiple else TapeTracer(ans, self, index)
+        if primitive.multiple:
+            return self._outputs(ans, index)
+        result = TapeTracer(ans, self, index)
+        if primitive.unview is not None and is_view(ans, values[0]):
+            register_view(args[0], result, primitive, settings)
+        return result
 
     def _outputs(self, ans: tuple[Any, ...], index: int) -> Any:
         nodes = self.split(ans, index)
@@ -114,6 +122,24 @@ class Tape(Trace):
             else:
                 nodes.append(x)
         return nodes
+
+
+def promoted(args: Any, values: Any, ans: Any) -> list[Any]:
+    """Return values with the constants as the numbers they are in the result: an unsigned -1 is no -1."""
+    dtype = ans.dtype
+    return [
+        x.astype(dtype)
+        if x is arg and isinstance(x, (ndarray, np.generic)) and x.dtype != dtype
+        else x
+        for arg, x in zip(args, values)
+    ]
+
+
+def is_view(ans: Any, x: Any) -> bool:
+    """Tell whether a result shares the memory of the argument."""
+    if isinstance(ans, Tracer):
+        return ans._view is not None
+    return type(ans) is ndarray and ans.base is not None and np.may_share_memory(ans, x)
 
 
 def has_derivative(ans: Any) -> bool:
@@ -320,7 +346,7 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:  # noqa: C901  
         kept_x = places[keep_x] if type(keep_x) is int else tuple([places[i] for i in keep_x])
         kept_y = places[keep_y] if type(keep_y) is int else tuple([places[i] for i in keep_y])
         index = len(tape.records)
-        tape.append(((self.index, pull_x, kept_x, fix_x), (other.index, pull_y, kept_y, fix_y)))
+        tape.append(((self.node, pull_x, kept_x, fix_x), (other.node, pull_y, kept_y, fix_y)))
         return TapeTracer(ans, tape, index)
 
     def reflected(self: "TapeTracer", other: Any) -> Any:
@@ -346,7 +372,7 @@ def _with_scalar(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: An
     tape = self._trace
     index = len(tape.records)
     kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
-    tape.append(((self.index, primitive.pulls[i], kept, fix),))
+    tape.append(((self.node, primitive.pulls[i], kept, fix),))
     return TapeTracer(ans, tape, index)
 
 
@@ -355,13 +381,13 @@ def _with_array(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: Any
     x = self.value
     keep = primitive.slots[i]
     if keep == 3 - i or type(keep) is tuple:
-        other = other.copy()
+        other = other.copy() if other.dtype is ans.dtype else other.astype(ans.dtype)
     places = (None, ans, other, x) if i else (None, ans, x, other)
     fix = (x.shape, x.dtype) if x.shape != ans.shape or x.dtype is not ans.dtype else None
     tape = self._trace
     index = len(tape.records)
     kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
-    tape.append(((self.index, primitive.pulls[i], kept, fix),))
+    tape.append(((self.node, primitive.pulls[i], kept, fix),))
     return TapeTracer(ans, tape, index)
 
 
@@ -396,7 +422,7 @@ def _matmul(self: "TapeTracer", other: Any) -> Any:
     fix_y = None if y.dtype is dtype else (y.shape, y.dtype)
     index = len(tape.records)
     tape.append(
-        ((self.index, pull_x, (y, x.shape), fix_x), (other.index, pull_y, (x, y.shape), fix_y))
+        ((self.node, pull_x, (y, x.shape), fix_x), (other.node, pull_y, (x, y.shape), fix_y))
     )
     return TapeTracer(ans, tape, index)
 
@@ -412,7 +438,7 @@ def _with_constant(self: "TapeTracer", ans: Any, i: int, kept: Any) -> Any:
     tape = self._trace
     matmul: Any = HANDLERS["matmul"]
     index = len(tape.records)
-    tape.append(((self.index, matmul.pulls[i], kept, None),))
+    tape.append(((self.node, matmul.pulls[i], kept, None),))
     return TapeTracer(ans, tape, index)
 
 
@@ -420,17 +446,14 @@ _general_matmul, _general_rmatmul = binary_operator(np.matmul), reflected_operat
 
 
 class TapeTracer(Tracer):
-    """A value on a tape: `index` is its node."""
+    """A value on a tape: `node` is its place there."""
 
-    __slots__ = ("index",)
+    __slots__ = ()
 
-    def __init__(self, value: Any, trace: Tape, index: int) -> None:
+    def __init__(self, value: Any, trace: Tape, node: int) -> None:
         self.value = value
         self._trace = trace
-        self.index = index
-
-    def assign(self, new: "TapeTracer") -> None:
-        self.value, self.index = new.value, new.index
+        self.node = node
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         primitive = HANDLERS.get(ufunc)
@@ -458,7 +481,7 @@ class TapeTracer(Tracer):
         kept = x if keep == 2 else ans if keep == 1 else None if keep == 0 else (ans, x)
         tape = self._trace
         index = len(tape.records)
-        tape.append(((self.index, primitive.pulls[0], kept, fix),))
+        tape.append(((self.node, primitive.pulls[0], kept, fix),))
         return TapeTracer(ans, tape, index)
 
     def __getitem__(self, index: Any) -> Any:
@@ -469,15 +492,18 @@ class TapeTracer(Tracer):
         tape = self._trace
         node = len(tape.records)
         ans = x[index]
-        tape.append(((self.index, accumulate, (index, x.shape, x.dtype), ACCUMULATES),))
-        return TapeTracer(ans, tape, node)
+        tape.append(((self.node, accumulate, (index, x.shape, x.dtype), ACCUMULATES),))
+        result = TapeTracer(ans, tape, node)
+        if type(ans) is ndarray or isinstance(ans, Tracer):
+            register_view(self, result, HANDLERS["read"], {"index": index})
+        return result
 
     def __neg__(self) -> "TapeTracer":
         tape = self._trace
         index = len(tape.records)
         ans = -self.value
         negative: Any = HANDLERS[np.negative]
-        tape.append(((self.index, negative.pulls[0], None, None),))
+        tape.append(((self.node, negative.pulls[0], None, None),))
         return TapeTracer(ans, tape, index)
 
     __add__, __radd__ = _operator(np.add, operator.add)

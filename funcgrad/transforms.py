@@ -59,7 +59,7 @@ class ValueAndGrad(Derivative):
         cts: list[Any] = [None] * len(inputs.values)
         if isinstance(out, TapeTracer) and out._trace is tape:
             seed = out.dtype.type(1)
-            cts = backward(tape, [(out.index, seed)], list(range(len(cts))))
+            cts = backward(tape, [(out.node, seed)], list(range(len(cts))))
         return value_of(tape, out), inputs.gradients(cts, single), values_of(tape, aux)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -187,7 +187,7 @@ class Pullback:
             where = f" at {path}" if path else ""
             x = own(match(x, out, f"the cotangent of `{name_of(self.fun)}`{where}", "the output"))
             if isinstance(out, TapeTracer) and out._trace is self.tape:
-                seeds.append((out.index, x))
+                seeds.append((out.node, x))
         grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
         return self.inputs.gradients(grads, single=False)
 
@@ -366,7 +366,7 @@ class Pushforward:
         self.tape = Tape()
         cts = [self.tape.input(nonzero(x)) for x in self.outputs]
         seeds = [
-            (x.index, ct)
+            (x.node, ct)
             for x, ct in zip(pullback.outputs, cts, strict=True)
             if isinstance(x, TapeTracer) and x._trace is pullback.tape
         ]
@@ -385,7 +385,7 @@ class Pushforward:
             )
         flat = directions(self.fun, "tangent", self.inputs, tangents)
         seeds = [
-            (g.index, t)
+            (g.node, t)
             for g, t in zip(self.grads, flat, strict=True)
             if isinstance(g, TapeTracer) and g._trace is self.tape
         ]

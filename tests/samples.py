@@ -13,6 +13,7 @@ import numpy as np
 
 from funcgrad.core import dotted_name
 from funcgrad.primitives import REGISTRY
+from tests import samples_fft, samples_numpy, samples_special
 
 GOLDEN = (5**0.5 - 1) / 2
 NUMPY = tuple(int(n) for n in np.__version__.split(".")[:2])
@@ -823,6 +824,9 @@ SAMPLES = [
         LINEAR_ALGEBRA,
         CREATION,
         COMPLEX_PARTS,
+        samples_fft.rows(Sample, reals),
+        samples_numpy.rows(Sample),
+        samples_special.rows(Sample, spread),
     )
     for sample in rows
     if sample.key is not None and sample.since <= NUMPY

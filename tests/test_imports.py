@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "memory",
     "tree",
+    "handles",
     "core",
     "constants",
     "broadcasting",

@@ -3,12 +3,15 @@
 from funcgrad.primitives import (
     complex_parts,
     creation,
+    fft,
     indexing,
     linalg,
     products,
     reductions,
     shaping,
+    statistics,
     ufuncs,
+    writing,
 )
 from funcgrad.primitives.families import (
     REGISTRY,

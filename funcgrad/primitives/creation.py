@@ -130,8 +130,15 @@ def _creator(*funs: Any) -> Callable[[Handler], Handler]:
     return register
 
 
-@_creator(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
-def array(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
+@_creator(np.array)
+def array(like: Tracer, a: Any, dtype: Any = None, *, copy: Any = True, **options: Any) -> Any:
+    """Return the (nested list of) values as one traced array, a new one."""
+    result = asarray(like, a, dtype, **options)
+    return _copy(result) if result is a and copy else result
+
+
+@_creator(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
+def asarray(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
     """Return the (nested list of) values as one traced array."""
     options.pop("copy", None), options.pop("order", None)
     ndmin = options.pop("ndmin", 0)

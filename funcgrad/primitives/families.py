@@ -164,6 +164,7 @@ def elementwise(fun: Any, *partials: Any, name: str | None = None) -> Primitive:
     )
     if isinstance(fun, np.ufunc):
         HANDLERS[fun] = primitive
+        primitive.promotes = "dd->d" in fun.types
     return register(primitive)
 
 

@@ -96,12 +96,12 @@ getitem.accumulates = True
 # --- under vmap ----------------------------------------------------------------------------------
 
 
-def _batched(index: Index) -> Any:
+def batched_index(index: Index) -> Any:
     """Return the index that does to each slice along axis 0 what `index` does to one."""
     return (slice(None), *_items(index))
 
 
-def _splits_arrays(index: Index) -> bool:
+def splits_arrays(index: Index) -> bool:
     """Tell whether index arrays stand apart, so that NumPy moves their axes to the front."""
     places = [k for k, i in enumerate(_items(index)) if _is_array(i)]
     return len(places) > 0 and not is_basic(index) and places[-1] - places[0] >= len(places)
@@ -143,9 +143,9 @@ def _by_example(primitive: Any, args: Any, mapped: Any, settings: Any) -> Any:
 def _batch_getitem(args: Any, mapped: Any, settings: Any) -> Any:
     (x, *arrays), index = args, settings["index"]
     if not any(mapped[1:]):
-        if _splits_arrays(index):
+        if splits_arrays(index):
             return _by_example(getitem, args, mapped, settings)
-        return getitem(x, *arrays, index=_batched(index))
+        return getitem(x, *arrays, index=batched_index(index))
     if not _leads(index):
         return _by_example(getitem, args, mapped, settings)
     batched, arrays = _with_examples(index, arrays, mapped[1:])
@@ -157,8 +157,8 @@ def _batch_getitem(args: Any, mapped: Any, settings: Any) -> Any:
 def _batch_scatter(args: Any, mapped: Any, settings: Any) -> Any:
     (x, *arrays), index, shape = args, settings["index"], settings["shape"]
     n = len(args[mapped.index(True)])
-    if not any(mapped[1:]) and not _splits_arrays(index):
-        return scatter(x, *arrays, index=_batched(index), shape=(n, *shape))
+    if not any(mapped[1:]) and not splits_arrays(index):
+        return scatter(x, *arrays, index=batched_index(index), shape=(n, *shape))
     if not any(mapped[1:]) or not _leads(index):
         return _by_example(scatter, args, mapped, settings)
     batched, arrays = _with_examples(index, arrays, mapped[1:])
@@ -173,7 +173,7 @@ getitem.batch, scatter.batch = _batch_getitem, _batch_scatter
 
 def read(x: Any, index: Index) -> Any:
     """Return `x[index]`."""
-    index = _plain_index(index)
+    index = plain_index(index)
     arrays = [i for i in _items(index) if isinstance(i, Tracer)]
     if not arrays:
         return getitem(x, index=index)
@@ -203,10 +203,10 @@ def _check_index(i: Tracer) -> None:
     )
 
 
-def _plain_index(index: Index) -> Index:
+def plain_index(index: Index) -> Index:
     """Return the index with lists as arrays."""
     if type(index) is tuple:
-        return tuple([_plain_index(i) for i in index])
+        return tuple([plain_index(i) for i in index])
     if isinstance(index, list):
         return as_array(index) if index else np.zeros(0, np.intp)
     return index

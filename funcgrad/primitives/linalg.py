@@ -1,12 +1,96 @@
-"""Linear algebra over the last two axes. Rules from M. Giles, Collected matrix derivative results, 2008."""
+"""Linear algebra over the last two axes, batched over the leading ones.
 
+Rules are written for the pairing Re(sum(ct * dx)), without conjugation. Where the real-valued sources
+transpose, complex matrices need a transpose in some places and a conjugate transpose in others.
+
+Functions that read one triangle of a Hermitian matrix (cholesky, eigh, hermitian=True) have the
+derivative of the function of (A + A^H) / 2, so that gradients are Hermitian. Vectors of equal
+eigenvalues or singular values have no derivative: it comes out infinite or NaN, that of the values alone
+stays finite. A factorisation that NumPy refuses raises `numpy.linalg.LinAlgError`.
+
+References
+----------
+M. Giles, An extended collection of matrix derivative results, Oxford, 2008.
+S. Walter and L. Lehmann, Algorithmic differentiation of linear algebra functions, 2010.
+J. Townsend, Differentiating the singular value decomposition, 2016.
+C. Boeddeker et al., On the computation of complex-valued gradients, arXiv:1701.00392, 2017.
+G. Golub and V. Pereyra, The differentiation of pseudo-inverses, SIAM J. Numer. Anal. 10, 1973.
+"""
+
+import operator
+import warnings
 from typing import Any
 
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, handle
-from funcgrad.primitives.families import primitive
+from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
+from funcgrad.primitives.axes import kept_shape, normalize_axes, normalize_axis
+from funcgrad.primitives.families import elementwise, primitive
+from funcgrad.primitives.reductions import products_of_others
+from funcgrad.primitives.ufuncs import root
+
+SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
+QRResult = type(np.linalg.qr(np.eye(1)))
+SVDResult = type(np.linalg.svd(np.eye(1)))
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _h(x: Any) -> Any:
+    """Return the conjugate transpose."""
+    return x.mT.conj() if x.dtype.kind == "c" else x.mT
+
+
+def _conj(x: Any) -> Any:
+    return x.conj() if x.dtype.kind == "c" else x
+
+
+def _eye(n: int) -> Any:
+    """Return the identity as a mask: a product with it keeps single precision."""
+    return np.eye(n, dtype=bool)
+
+
+def _diagonal_matrix(x: Any) -> Any:
+    return x[..., None] * _eye(x.shape[-1])
+
+
+def _diagonal_of(x: Any) -> Any:
+    return (x * _eye(x.shape[-1])).sum(-1)
+
+
+def _hermitian(x: Any) -> Any:
+    """Return the Hermitian part, which is its own transpose in the pairing too."""
+    return (x + _h(x)) / 2
+
+
+def _over(x: Any, gap: Any) -> Any:
+    """Return x / gap, and 0 wherever x = 0."""
+    zero = x == 0
+    return np.where(zero, 0, x / np.where(zero, 1, gap))
+
+
+# What is zero stays zero over a gap of zero: values without vectors differentiate at equal values.
+over_gap = elementwise(
+    _over,
+    lambda ct, y: over_gap(ct, y),
+    lambda ct, ans, y: -over_gap(ct * ans, y),
+    name="over_gap",
+)
+
+
+def _over_gaps(x: Any, values: Any) -> Any:
+    """Return x_ij / (v_j - v_i), and 0 on the diagonal."""
+    same = _eye(values.shape[-1])
+    return over_gap(x * ~same, values[..., None, :] - values[..., :, None] + same)
+
+
+def _apply(primitive: Primitive) -> Any:
+    """Return the batching of a function of one array whose leading axes are batch axes already."""
+    return lambda args, mapped, settings: primitive(*args, **settings)
+
+
+# --- inverses and linear systems -----------------------------------------------------------------
 
 # d(inv A) = -inv(A) dA inv(A)
 _inv: Primitive = primitive(
@@ -56,3 +140,683 @@ def solve(a: Any, b: Any) -> Any:
     """Solve linear systems; a vector b is one right-hand side."""
     a, b = as_array(a), as_array(b)
     return _solve(a, b[:, None])[..., 0] if b.ndim == 1 else _solve(a, b)
+
+
+@handle(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: Any = 2) -> Any:
+    """Return the inverse of an array as a linear map between tensors."""
+    a = as_array(a)
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    n = int(np.prod(a.shape[ind:], dtype=int))
+    return np.linalg.inv(a.reshape(n, -1)).reshape(a.shape[ind:] + a.shape[:ind])
+
+
+@handle(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """Solve tensordot(a, x, x.ndim) = b."""
+    a, b = as_array(a), as_array(b)
+    if axes is not None:
+        order = list(range(a.ndim))
+        for k in axes:
+            order.remove(k)
+            order.insert(a.ndim, k)
+        a = a.transpose(order)
+    shape = a.shape[-(a.ndim - b.ndim) :]
+    n = int(np.prod(shape, dtype=int))
+    if a.size != n**2:
+        raise np.linalg.LinAlgError(
+            "Input arrays must satisfy the requirement "
+            "prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
+        )
+    return np.linalg.solve(a.reshape(n, n), b.ravel()).reshape(shape)
+
+
+# dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P, at constant rank (Golub & Pereyra, 4.12)
+def _pinv_push(t: Any, ans: Any, a: Any, hermitian: Any) -> Any:
+    t = _hermitian(t) if hermitian else t
+    th, p, ph = _h(t), ans, _h(ans)
+    left = p @ ph @ (th - th @ a @ p)
+    right = (th - p @ a @ th) @ ph @ p
+    return left + right - p @ t @ p
+
+
+def _pinv_pull(ct: Any, ans: Any, a: Any, hermitian: Any) -> Any:
+    cth, pt, pc = _h(ct), ans.mT, _conj(ans)
+    left = (cth - _conj(a) @ pc @ cth) @ pc @ pt
+    right = pt @ pc @ (cth - cth @ pc @ _conj(a))
+    g = left + right - pt @ ct @ pt
+    return _hermitian(g) if hermitian else g
+
+
+def _pinv_value(a: Any, rcond: Any, hermitian: bool) -> Any:
+    return np.linalg.pinv(a, rcond=rcond, hermitian=hermitian)
+
+
+_pinv: Primitive = primitive(
+    "pinv",
+    _pinv_value,
+    vjp=(_pinv_pull,),
+    jvp=(_pinv_push,),
+    parameters=("a",),
+    batch=lambda *batch: _apply(_pinv)(*batch),
+)
+
+
+@handle(np.linalg.pinv)
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
+    """Return the pseudo-inverse; its derivative holds the rank constant."""
+    a = as_array(a)
+    if rtol is not np._NoValue:
+        if rcond is not None:
+            raise ValueError("`rtol` and `rcond` can't be both set.")
+        rcond = max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
+    return _pinv(a, rcond=1e-15 if rcond is None else rcond, hermitian=hermitian)
+
+
+@handle(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """Return the least-squares solution, the residuals, the rank and the singular values.
+
+    The residuals are empty unless the rank is full; under vmap their shape is that of full rank.
+    """
+    a, b = as_array(a), as_array(b)
+    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
+        raise np.linalg.LinAlgError("Incompatible dimensions")
+    m, n = a.shape
+    if rcond is None or rcond < 0:
+        rcond = np.finfo(float).eps * (max(m, n) if rcond is None else 1)
+    s = np.linalg.svdvals(a)
+    rank = np.count_nonzero(s > rcond * s.max(initial=0), axis=-1)
+    x = pinv(a, rcond) @ b
+    if m <= n or not (is_traced(rank) or rank == n):
+        return x, np.zeros(0, s.dtype), rank, s
+    rest = (b - a @ x).reshape(m, -1)
+    return x, _squares(rest).sum(0), rank, s
+
+
+# --- determinants --------------------------------------------------------------------------------
+
+
+def _others(s: Any) -> Any:
+    """Return, for each entry along the last axis, the product of all others."""
+    return np.moveaxis(products_of_others(np.moveaxis(s, -1, 0)), 0, -1)
+
+
+def _cofactor_value(a: Any) -> Any:
+    u, s, vh = np.linalg.svd(a)
+    phase = np.linalg.det(u) * np.linalg.det(vh)
+    return (_conj(u) * (phase[..., None] * _others(s))[..., None, :]) @ _conj(vh)
+
+
+# adj(S + E) of a diagonal S changes by sum_j P_ij E_jj on the diagonal and by -P_ij E_ij off it, where P_ij
+# is the product of all but the i-th and the j-th entry of S: right for singular matrices too.
+def _cofactor_pull(ct: Any, a: Any) -> Any:
+    u, s, vh = np.linalg.svd(a)
+    phase = np.linalg.det(u) * np.linalg.det(vh)
+    same = _eye(s.shape[-1])
+    pairs = _others(np.where(same, 1, s[..., None, :])) * ~same
+    e = phase[..., None, None] * (_h(u) @ ct @ _h(vh)).mT
+    core = _diagonal_matrix((pairs @ _diagonal_of(e)[..., None])[..., 0]) - pairs * e
+    return _conj(u) @ core @ _conj(vh)
+
+
+cofactor: Primitive = primitive(
+    "cofactor",
+    _cofactor_value,
+    vjp=(_cofactor_pull,),
+    parameters=("a",),
+    batch=lambda *batch: _apply(cofactor)(*batch),
+)
+
+# d det(A) = sum(cofactor(A) * dA) (Jacobi)
+_det: Primitive = primitive(
+    "det",
+    np.linalg.det,
+    vjp=(lambda ct, a: ct[..., None, None] * cofactor(a),),
+    jvp=(lambda t, a: (t * cofactor(a)).sum((-2, -1)),),
+    parameters=("a",),
+    batch=lambda *batch: _apply(_det)(*batch),
+)
+
+
+@handle(np.linalg.det)
+def det(a: Any) -> Any:
+    """Return determinants; the derivative is right for singular matrices too."""
+    return _det(as_array(a))
+
+
+# d log det A = tr(A^-1 dA): its real part belongs to log |det|, its imaginary part to the phase (Giles, 2.2.4)
+def _slogdet_pull(ct: Any, ans: Any, a: Any) -> Any:
+    ct_sign, ct_log = ct
+    if a.dtype.kind == "c":
+        ct_log = ct_log + 1j * np.imag(ct_sign * ans[0])
+    return ct_log[..., None, None] * np.linalg.inv(a).mT
+
+
+def _slogdet_push(t: Any, ans: Any, a: Any) -> Any:
+    change = _diagonal_of(np.linalg.solve(a, t)).sum(-1)
+    if a.dtype.kind == "c":
+        return 1j * ans[0] * np.imag(change), np.real(change)
+    return ans[0] * 0, change
+
+
+_slogdet: Primitive = primitive(
+    "slogdet",
+    np.linalg.slogdet,
+    vjp=(_slogdet_pull,),
+    jvp=(_slogdet_push,),
+    parameters=("a",),
+    multiple=True,
+    batch=lambda *batch: _apply(_slogdet)(*batch),
+)
+
+
+@handle(np.linalg.slogdet)
+def slogdet(a: Any) -> Any:
+    """Return the sign (a phase for complex matrices) and the logarithm of |det|.
+
+    At a singular matrix the logarithm is -inf and differentiating raises LinAlgError.
+    """
+    return _slogdet(as_array(a))
+
+
+# --- factorisations ------------------------------------------------------------------------------
+
+
+def _half_lower(x: Any) -> Any:
+    """Return the lower triangle with half the diagonal."""
+    n = x.shape[-1]
+    return x * np.tri(n, k=-1, dtype=bool) + x * _eye(n) / 2
+
+
+# dL = L Phi(L^-1 dA L^-H), Phi = _half_lower (Giles, 2.3; I. Murray, arXiv:1602.07527)
+def _cholesky_push(t: Any, ans: Any) -> Any:
+    inverse = np.linalg.inv(ans)
+    return ans @ _half_lower(inverse @ _hermitian(t) @ _h(inverse))
+
+
+def _cholesky_pull(ct: Any, ans: Any) -> Any:
+    inverse = np.linalg.inv(ans)
+    return _hermitian(inverse.mT @ _half_lower(ans.mT @ ct) @ _conj(inverse))
+
+
+_cholesky: Primitive = primitive(
+    "cholesky",
+    np.linalg.cholesky,
+    vjp=(_cholesky_pull,),
+    jvp=(_cholesky_push,),
+    parameters=("a",),
+    batch=lambda *batch: _apply(_cholesky)(*batch),
+)
+
+
+@handle(np.linalg.cholesky)
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    """Return the Cholesky factor of Hermitian matrices; the derivative is symmetrised."""
+    a = as_array(a)
+    return _h(_cholesky(_h(a))) if upper else _cholesky(a)
+
+
+# With C = Q^H dA R^-1 and the upper triangular K = dR R^-1, whose diagonal is real as LAPACK's R is:
+# K = triu(C, 1) + tril(C, -1)^H + Re diag(C), dQ = dA R^-1 - Q K (Walter & Lehmann, section 3).
+def _qr_pull(ct: Any, ans: Any) -> Any:
+    ct_q, ct_r = ct
+    q, r = ans
+    upper = _half_lower((ct_r @ r.mT - q.mT @ ct_q).mT).mT
+    return np.linalg.solve(r, (ct_q + _conj(q) @ (upper + _h(upper))).mT).mT
+
+
+_qr: Primitive = primitive(
+    "qr",
+    np.linalg.qr,
+    vjp=(_qr_pull,),
+    parameters=("a",),
+    multiple=True,
+    batch=lambda *batch: _apply(_qr)(*batch),
+)
+
+
+@handle(np.linalg.qr)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """Return the QR factors; differentiating raises LinAlgError where the leading columns are dependent.
+
+    The columns that mode="complete" adds to q of a tall matrix are arbitrary: that is refused.
+    """
+    if mode not in ("reduced", "complete", "r"):
+        unsupported(f"np.linalg.qr with mode={mode!r}", 'use mode="reduced"')
+    a = as_array(a)
+    m, n = a.shape[-2:]
+    if mode == "complete" and m > n:
+        unsupported('np.linalg.qr with mode="complete" of a tall matrix', 'use mode="reduced"')
+    q, r = _qr(a[..., :m])
+    if m < n:
+        r = np.concatenate([r, _h(q) @ a[..., m:]], axis=-1)
+    return r if mode == "r" else QRResult(q, r)
+
+
+# --- eigenvalues ---------------------------------------------------------------------------------
+
+
+# dw = Re diag(M), dV = V (M_ij / (w_j - w_i)), M = V^H dA V (Giles, 3.1). The phase of a complex vector is
+# LAPACK's choice; here v^H dv = 0, which is right for all functions that do not depend on it.
+def _eigh_pull(ct: Any, ans: Any) -> Any:
+    ct_w, ct_v = ct
+    w, v = ans
+    turn = v.mT @ ct_v
+    core = _over_gaps((turn - _h(turn)) / 2, w) + _diagonal_matrix(ct_w)
+    return _conj(v) @ core @ v.mT
+
+
+def _eigh_push(t: Any, ans: Any) -> Any:
+    w, v = ans
+    change = _h(v) @ _hermitian(t) @ v
+    return np.real(_diagonal_of(change)), v @ _over_gaps(change, w)
+
+
+_eigh: Primitive = primitive(
+    "eigh",
+    np.linalg.eigh,
+    vjp=(_eigh_pull,),
+    jvp=(_eigh_push,),
+    parameters=("a",),
+    multiple=True,
+    batch=lambda *batch: _apply(_eigh)(*batch),
+)
+
+
+@handle(np.linalg.eigh)
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """Return eigenvalues and eigenvectors of Hermitian matrices; the derivative is symmetrised."""
+    return _eigh(as_array(a), UPLO=UPLO)
+
+
+@handle(np.linalg.eigvalsh)
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """Return eigenvalues of Hermitian matrices."""
+    return eigh(a, UPLO)[0]
+
+
+# dw = diag(M), dV = V Z - V diag(c), M = V^-1 dA V, Z_ij = M_ij / (w_j - w_i) (Boeddeker et al., section 4.3).
+# c keeps each vector as LAPACK returns it: of length one, and its largest entry real.
+def _eig_pull(ct: Any, ans: Any) -> Any:
+    ct_w, ct_v = ct
+    w, v = ans
+    along = (ct_v * v).sum(-2)[..., None, :]
+    g = ct_v - np.real(along) * _conj(v)
+    if v.dtype.kind == "c":
+        largest = np.argmax(np.absolute(v), -2)[..., None, :] == np.arange(v.shape[-1])[:, None]
+        g = g - 1j * np.imag(along) * largest / (largest * v).sum(-2)[..., None, :]
+    core = _over_gaps(v.mT @ g, w) + _diagonal_matrix(ct_w)
+    return np.linalg.solve(v.mT, core @ v.mT)
+
+
+_eig: Primitive = primitive(
+    "eig",
+    np.linalg.eig,
+    vjp=(_eig_pull,),
+    parameters=("a",),
+    multiple=True,
+    batch=lambda *batch: _apply(_eig)(*batch),
+)
+
+
+@handle(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """Return eigenvalues and eigenvectors; differentiating a matrix without n independent ones raises."""
+    return _eig(as_array(a))
+
+
+@handle(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    """Return eigenvalues."""
+    return eig(a)[0]
+
+
+# --- singular values -----------------------------------------------------------------------------
+
+
+# With P = U^H dA V: dS = Re diag(P), U^H dU = (P S + S P^H)_ij / (s_j^2 - s_i^2), V^H dV = (S P + P^H S)_ij / (..)
+# and, outside the k leading vectors, dU = (1 - U U^H) dA V / S (Townsend, section 2). U and V share the phase
+# i Im(P_ii) / s_i evenly. The vectors that full_matrices adds turn only against the leading ones.
+def _svd_pull(ct: Any, ans: Any) -> Any:
+    ct_u, ct_s, ct_vh = ct
+    u, s, vh = ans
+    k = s.shape[-1]
+    outside_u = _outside(ct_u, u, k)
+    outside_v = _outside(ct_vh.mT, vh.mT, k).mT
+    ct_u, u, ct_vh, vh = ct_u[..., :k], u[..., :k], ct_vh[..., :k, :], vh[..., :k, :]
+    turn_u, turn_v = u.mT @ ct_u, ct_vh @ vh.mT
+    turn_u, turn_v = turn_u - _h(turn_u), turn_v - _h(turn_v)
+    rows, columns = s[..., :, None], s[..., None, :]
+    core = _over_gaps(turn_u, s * s) * columns - rows * _over_gaps(turn_v, s * s)
+    core = core + _diagonal_matrix(ct_s)
+    if u.dtype.kind == "c":
+        core = core + over_gap((turn_u + turn_v) * _eye(k), 4 * columns)
+    inside = _conj(u) @ core @ _conj(vh)
+    return inside + over_gap(outside_u, columns) @ _conj(vh) + _conj(u) @ over_gap(outside_v, rows)
+
+
+def _outside(ct: Any, u: Any, k: int) -> Any:
+    """Return the part of the cotangent of the k leading columns of `u` that leads out of their span."""
+    if u.shape[-2] == k:
+        return ct * 0
+    head, tail = u[..., :k], u[..., k:]
+    out = ct[..., :k] - _conj(head) @ (head.mT @ ct[..., :k])
+    return out - _conj(tail) @ _h(head.mT @ ct[..., k:])
+
+
+_svd: Primitive = primitive(
+    "svd",
+    np.linalg.svd,
+    vjp=(_svd_pull,),
+    parameters=("a",),
+    multiple=True,
+    batch=lambda *batch: _apply(_svd)(*batch),
+)
+
+
+@handle(np.linalg.svd)
+def svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
+    """Return the singular value decomposition, or the singular values alone."""
+    a = as_array(a)
+    if not hermitian:
+        result = _svd(a, full_matrices=bool(full_matrices and compute_uv))
+        return result if compute_uv else result[1]
+    w, u = eigh(a)
+    s, sign = np.absolute(w), np.copysign(1.0, w)
+    order = np.flip(np.argsort(s), -1)
+    s = np.take_along_axis(s, order, -1)
+    if not compute_uv:
+        return s
+    u = np.take_along_axis(u, order[..., None, :], -1)
+    return SVDResult(u, s, _h(u * np.take_along_axis(sign, order, -1)[..., None, :]))
+
+
+@handle(np.linalg.svdvals)
+def svdvals(x: Any, /) -> Any:
+    """Return the singular values; their derivative is finite where some are equal."""
+    return svd(x, compute_uv=False)
+
+
+@handle(np.linalg.matrix_rank)
+def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """Return the rank, a constant."""
+    if rtol is not None and tol is not None:
+        raise ValueError("`tol` and `rtol` can't be both set.")
+    A = as_array(A)
+    if A.ndim < 2:
+        nonzero = np.any(A != 0)
+        return nonzero.astype(int) if is_traced(nonzero) else int(nonzero)
+    s = svd(A, compute_uv=False, hermitian=hermitian)
+    if tol is None:
+        rtol = (
+            max(A.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else as_array(rtol)[..., None]
+        )
+        tol = s.max(axis=-1, keepdims=True, initial=0) * rtol
+    else:
+        tol = as_array(tol)[..., None]
+    return np.count_nonzero(s > tol, axis=-1)
+
+
+# --- norms ---------------------------------------------------------------------------------------
+
+
+def _squares(x: Any) -> Any:
+    """Return |x|^2."""
+    if x.dtype.kind == "c":
+        return np.square(np.real(x)) + np.square(np.imag(x))
+    return np.square(x)
+
+
+def _vector_norm(x: Any, order: Any, axis: int) -> Any:
+    """Return the norm of vectors along an axis; its derivative is 0 at 0."""
+    if isinstance(order, str):
+        raise ValueError(f"Invalid norm order '{order}' for vectors")
+    if order is None or order == 2:
+        return root(_squares(x).sum(axis))
+    if order == 0:
+        return np.sum(x != 0, axis=axis).astype(x.real.dtype)
+    sizes = np.absolute(x)
+    if order == np.inf:
+        return sizes.max(axis, initial=0)
+    if order == -np.inf:
+        return sizes.min(axis)
+    if order == 1:
+        return sizes.sum(axis)
+    total = (sizes**order).sum(axis)
+    zero = total == 0
+    return np.where(zero, 0, np.where(zero, 1, total) ** (1 / order))
+
+
+def _matrix_norm(x: Any, order: Any) -> Any:
+    """Return the norm of matrices in the last two axes; a singular value of 0 has derivative 0."""
+    if order in (None, "fro", "f"):
+        return root(_squares(x).sum((-2, -1)))
+    if order in (1, -1, np.inf, -np.inf):
+        sums = np.absolute(x).sum(-2 if abs(order) == 1 else -1)
+        return sums.max(-1, initial=0) if order > 0 else sums.min(-1)
+    if order not in (2, -2, "nuc"):
+        raise ValueError("Invalid norm order for matrices.")
+    s = svdvals(x)
+    s = np.where(s == 0, 0, s)
+    if order == "nuc":
+        return s.sum(-1)
+    return s.max(-1, initial=0) if order == 2 else s.min(-1)
+
+
+def _inexact(x: Any) -> Any:
+    x = as_array(x)
+    return x if x.dtype.kind in "fc" else x.astype(float)
+
+
+@handle(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the norm of vectors or matrices; its derivative is 0 at 0, the subgradient of least norm."""
+    x = _inexact(x)
+    axes = normalize_axes(axis, x.ndim)
+    if axis is None and ord is None:
+        result = root(_squares(x).sum())
+    elif len(axes) == 1:
+        result = _vector_norm(x, ord, axes[0])
+    elif len(axes) == 2:
+        result = _matrix_norm(np.moveaxis(x, axes, (-2, -1)), ord)
+    else:
+        raise ValueError("Improper number of dimensions to norm.")
+    return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
+
+
+@handle(np.linalg.matrix_norm)
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """Return the norm of matrices."""
+    return norm(x, ord, (-2, -1), keepdims)
+
+
+@handle(np.linalg.vector_norm)
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """Return the norm of the entries along any number of axes."""
+    x = _inexact(x)
+    axes = normalize_axes(axis, x.ndim)
+    rest = tuple([i for i in range(x.ndim) if i not in axes])
+    flat = x.transpose((*rest, *axes)).reshape((*[x.shape[i] for i in rest], -1))
+    result = _vector_norm(flat, ord, -1)
+    return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
+
+
+@handle(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Any:
+    """Return condition numbers; in other norms than 2 a singular matrix raises LinAlgError."""
+    x = _inexact(x)
+    if x.size == 0 and 0 in x.shape[-2:]:
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
+    if p not in (None, 2, -2):
+        return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))
+    s = svdvals(x)
+    with np.errstate(all="ignore"):
+        result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    undefined = np.isnan(result) & ~np.isnan(x).any((-2, -1))
+    return np.where(undefined, np.inf, result)
+
+
+# --- products ------------------------------------------------------------------------------------
+
+
+@handle(np.linalg.matrix_power)
+def matrix_power(a: Any, n: Any) -> Any:
+    """Return a whole power of square matrices, by repeated squaring."""
+    a = as_array(a)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
+    try:
+        n = operator.index(n)
+    except TypeError as error:
+        raise TypeError("exponent must be an integer") from error
+    if n == 0:
+        return np.zeros_like(a) + _eye(a.shape[-1])
+    power = np.linalg.inv(a) if n < 0 else a
+    n, result = abs(n), None
+    while n:
+        n, bit = divmod(n, 2)
+        if bit:
+            result = power if result is None else result @ power
+        power = power @ power if n else power
+    return result
+
+
+def _cheapest_order(sizes: list[int]) -> dict[tuple[int, int], int]:
+    """Return where to split each chain of matrices so that it costs the fewest products."""
+    n = len(sizes) - 1
+    cost, split = {(i, i): 0 for i in range(n)}, {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            costs = [
+                cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1]
+                for k in range(i, j)
+            ]
+            cost[i, j] = min(costs)
+            split[i, j] = i + costs.index(cost[i, j])
+    return split
+
+
+@handle(np.linalg.multi_dot)
+def multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    """Return the product of two or more matrices, in the cheapest order."""
+    if out is not None:
+        unsupported("np.linalg.multi_dot with out=", "use the returned value")
+    xs = [as_array(x) for x in arrays]
+    if len(xs) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    if len(xs) == 2:
+        return np.dot(xs[0], xs[1])
+    row, column = xs[0].ndim == 1, xs[-1].ndim == 1
+    xs[0] = xs[0][None, :] if row else xs[0]
+    xs[-1] = xs[-1][:, None] if column else xs[-1]
+    if any([x.ndim != 2 for x in xs]):
+        raise np.linalg.LinAlgError("multi_dot takes matrices, and vectors at the ends")
+    split = _cheapest_order([xs[0].shape[0], *[x.shape[1] for x in xs]])
+
+    def product(i: int, j: int) -> Any:
+        return xs[i] if i == j else product(i, split[i, j]) @ product(split[i, j] + 1, j)
+
+    result = product(0, len(xs) - 1)
+    result = result[0] if row else result
+    return result[..., 0] if column else result
+
+
+@handle(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """Return the Kronecker product."""
+    a, b = as_array(a), as_array(b)
+    ndim = max(a.ndim, b.ndim)
+    a, b = [x.reshape((1,) * (ndim - x.ndim) + x.shape) for x in (a, b)]
+    shape = tuple([m * n for m, n in zip(a.shape, b.shape, strict=True)])
+    wide = a.reshape(tuple([n for m in a.shape for n in (m, 1)]))
+    return (wide * b.reshape(tuple([n for m in b.shape for n in (1, m)]))).reshape(shape)
+
+
+@handle(np.cross)
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """Return the cross product of vectors; a missing third component is 0 (deprecated, as in NumPy)."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = as_array(a), as_array(b)
+    if a.ndim < 1 or b.ndim < 1:
+        raise ValueError("At least one array has zero dimension")
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    sizes = (a.shape[-1], b.shape[-1])
+    if not {*sizes} <= {2, 3}:
+        raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+    if 2 in sizes:
+        warnings.warn(
+            "Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors instead.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    x, y = [[v[..., i] for i in range(v.shape[-1])] for v in (a, b)]
+    last = x[0] * y[1] - x[1] * y[0]
+    if sizes == (2, 2):
+        return last
+    if sizes == (3, 3):
+        first, second = x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2]
+    elif sizes == (2, 3):
+        first, second = x[1] * y[2], -(x[0] * y[2])
+    else:
+        first, second = -(x[2] * y[1]), x[2] * y[0]
+    return np.stack([first, second, last], axisc)
+
+
+@handle(np.linalg.cross)
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Return the cross product of vectors with three components."""
+    x1, x2 = as_array(x1), as_array(x2)
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, "
+            f"but they are {x1.shape[axis]} and {x2.shape[axis]} dimensional instead."
+        )
+    return cross(x1, x2, axis=axis)
+
+
+# --- diagonals -----------------------------------------------------------------------------------
+
+
+@handle(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Return the diagonal over two axes, as a copy."""
+    a = as_array(a)
+    if a.ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    axes = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
+    if axes[0] == axes[1]:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    a = np.moveaxis(a, axes, (-2, -1))
+    n = max(min(a.shape[-2] + min(offset, 0), a.shape[-1] - max(offset, 0)), 0)
+    places = np.arange(n)
+    return a[..., places + max(-offset, 0), places + max(offset, 0)]
+
+
+@handle(np.trace)
+def trace(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+) -> Any:
+    """Sum the diagonal over two axes."""
+    if out is not None:
+        unsupported("np.trace with out=", "use the returned value")
+    return diagonal(a, offset, axis1, axis2).sum(-1, dtype=dtype)
+
+
+@handle(np.linalg.diagonal)
+def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """Return the diagonal of matrices."""
+    return diagonal(x, offset, -2, -1)
+
+
+@handle(np.linalg.trace)
+def linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Return the trace of matrices."""
+    return trace(x, offset, -2, -1, dtype)

@@ -42,6 +42,9 @@ def _batch_broadcast(x: Any, shape: Any) -> Any:
     return np.broadcast_to(x, (len(x), *shape))
 
 
+_reshape.unview = lambda base, new, settings: new.reshape(base.shape)
+_transpose.unview = lambda base, new, settings: new.transpose(_inverse(settings["axes"]))
+
 _broadcast_to = linear(
     "broadcast_to",
     np.broadcast_to,
@@ -54,12 +57,18 @@ _flip = linear(
     transpose=lambda ct, axis: np.flip(ct, axis),
     batch=lambda x, axis: np.flip(x, outside(axis)),
 )
+_flip.unview = lambda base, new, settings: np.flip(new, settings["axis"])
+_broadcast_to.unview = lambda base, new, settings: _read_only()
 _roll = linear(
     "roll",
     np.roll,
     transpose=lambda ct, shift, axis: np.roll(ct, tuple([-s for s in shift]), axis),
     batch=lambda x, shift, axis: np.roll(x, shift, outside(axis)),
 )
+
+
+def _read_only() -> Any:
+    raise ValueError("assignment destination is read-only")
 
 
 class _Join(Primitive):

@@ -44,7 +44,9 @@ def _power_dy(ans: Any, x: Any) -> Any:
 
 
 elementwise(np.power, _power_dx, _power_dy)
-handle("pow")(elementwise(operator.pow, _power_dx, _power_dy, name="pow"))
+_pow = elementwise(operator.pow, _power_dx, _power_dy, name="pow")
+_pow.promotes = True
+handle("pow")(_pow)
 elementwise(np.float_power, _power_dx, _power_dy)
 
 # --- exponentials and logarithms -----------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""Writes into traced arrays: a tracer is a handle whose value can be replaced, and views follow.
+
+    y = np.zeros_like(x); row = y[0]; y[0, 1] = x[2]          row sees the write, as in NumPy
+
+What a transform records is never changed: a write makes a new value, and the handle takes it over. A handle made as
+a view (a slice, a transpose, a reshape without a copy) remembers its base and how it was made. A write to a view
+writes its base; a write to a base makes its views anew.
+"""
+
+import weakref
+from typing import Any
+
+_PRUNE = 64  # views of one base that may be dead before the list is cleaned
+
+
+def register_view(base: Any, view: Any, primitive: Any, settings: Any) -> None:
+    """Note that `view` shares the memory of `base`."""
+    view._view = (base, primitive, settings)
+    views = base._views
+    if views is None:
+        base._views = [weakref.ref(view)]
+        return
+    if len(views) >= _PRUNE and not len(views) & (len(views) - 1):
+        views[:] = [ref for ref in views if ref() is not None]
+    views.append(weakref.ref(view))
+
+
+def write(handle: Any, new: Any) -> None:
+    """Replace the value of a handle, and of all that share its memory."""
+    if handle._view is None:
+        assign(handle, new)
+        refresh(handle)
+        return
+    base, primitive, settings = handle._view
+    write(base, primitive.unview(base, new, settings))
+
+
+def refresh(handle: Any) -> None:
+    """Make the views of a handle anew."""
+    for ref in handle._views or ():
+        view = ref()
+        if view is not None:
+            _, primitive, settings = view._view
+            assign(view, primitive(handle, **settings))
+            refresh(view)
+
+
+def assign(handle: Any, new: Any) -> None:
+    """Let a handle stand for what another one stands for; its views and its base stay."""
+    handle.__class__ = new.__class__
+    handle._trace, handle.value, handle.node = new._trace, new.value, new.node
+
+
+def has_views(handle: Any) -> bool:
+    """Tell whether a view of the handle is alive."""
+    return any([ref() is not None for ref in handle._views or ()])
