@@ -407,7 +407,11 @@ def match(x: Any, like: Any, what: str, owner: str) -> Any:
     """Return `x` as an array of the shape and dtype of `like`, or raise."""
     x = x if isinstance(x, (Tracer, np.ndarray, np.generic)) else _number(x, what, owner)
     if x.dtype.kind not in "biufc":
-        raise fail(ShapeError, f"{what} is {describe(x)}, not an array of numbers.")
+        raise fail(
+            ShapeError,
+            f"{what} is {describe(x)}, not an array of numbers.",
+            f"pass numbers in the shape of {owner}",
+        )
     shape, dtype = np.shape(like), np.result_type(like)
     if x.shape != shape:
         raise fail(

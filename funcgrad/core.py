@@ -11,6 +11,7 @@ nesting. This file knows nothing of what a transform records: read `reverse.py` 
 """
 
 import functools
+import importlib
 import itertools
 import numbers
 import sys
@@ -304,8 +305,15 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def find_ufunc(ufunc: np.ufunc) -> Handler:
-    """Return the handler of a ufunc that NumPy does not define, or raise."""
-    unsupported(dotted_name(ufunc))
+    """Return the handler of a ufunc that NumPy does not define, or raise.
+
+    The rules of SciPy's are loaded when the first one comes, so importing funcgrad needs no SciPy.
+    """
+    if "scipy.special" in sys.modules:
+        importlib.import_module("funcgrad.primitives.special")
+    if ufunc not in HANDLERS:
+        unsupported(dotted_name(ufunc))
+    return HANDLERS[ufunc]
 
 
 def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options: Any) -> Any:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.arguments import Transform, describe, match, name_of
+from funcgrad.arguments import Transform, describe, match, name_of, value_of
 from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.constants import protect, verify
-from funcgrad.core import Tracer, find_trace
-from funcgrad.errors import ArgumentError, StructureError, fail
+from funcgrad.core import Tracer, concrete, find_trace
+from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.transforms import vjp
@@ -259,7 +259,9 @@ class JvpCall(Call):
         ]
         outputs, pushed = self.push(list(leaves), tangents)
         tape.close()
-        return outputs, _Linear(tape, differentiable, pushed)
+        linear = _Linear(tape, differentiable, pushed)
+        linear.check(self.name, [t for t in tangents if t is not None])
+        return outputs, linear
 
     def bwd(self, residuals: Any, cts: Leaves) -> Leaves:
         return residuals.pull(cts)  # type: ignore[no-any-return]
@@ -293,6 +295,22 @@ class _Linear:
     def __init__(self, tape: Tape, differentiable: list[bool], pushed: Leaves) -> None:
         self.tape, self.differentiable, self.pushed = tape, differentiable, pushed
 
+    def check(self, name: str, tangents: Leaves) -> None:
+        """Raise if the rule was not linear: <ct, L t> = <L^T ct, t> fails where L is none."""
+        cts = [nonzero(t) for t in self.pushed]
+        grads = [g for g in self.pull(cts) if g is not None]
+        pushed = sum(
+            [_paired(ct, value_of(self.tape, t)) for ct, t in zip(cts, self.pushed, strict=True)]
+        )
+        pulled = sum([_paired(g, t.value) for g, t in zip(grads, tangents, strict=False)])
+        scale = abs(pushed) + abs(pulled)
+        if np.all(np.isfinite(scale)) and np.any(abs(pushed - pulled) > 1e-2 * scale):
+            raise fail(
+                StructureError,
+                f"the rule of custom_jvp({name}) is not linear in the tangents.",
+                "return a tangent that is a sum of partial derivative times tangent",
+            )
+
     def pull(self, cts: Leaves) -> Leaves:
         seeds = [
             (t.node, ct)
@@ -301,6 +319,11 @@ class _Linear:
         ]
         grads = iter(backward(self.tape, seeds, list(range(sum(self.differentiable)))))
         return [next(grads) if d else None for d in self.differentiable]
+
+
+def _paired(a: Any, b: Any) -> Any:
+    """Return the concrete value of Re(a b), summed (over the batch too)."""
+    return np.real(np.sum(np.asarray(concrete(np.sum(a * b)))))
 
 
 # --- from functions of pytrees to calls ----------------------------------------------------------
@@ -429,18 +452,19 @@ class CustomVjp(Custom):
         for g, argument in zip(
             grads, tree.unflatten(arguments.treedef, arguments.leaves), strict=True
         ):
-            structure = tree.structure(argument)
-            none = [None] * structure.num_leaves
-            flat += (
-                none
-                if g is None
-                else tree.flatten_like(structure, g, f"what bwd of {self!r} returned")
-            )
+            flat += tree.broadcast_prefix(g, argument, f"what bwd of {self!r} returned")
         return [self._cotangent(g, x) for g, x in zip(flat, arguments.leaves, strict=True)]
 
     def _cotangent(self, g: Any, x: Any) -> Any:
         if g is None or not _is_array(x) or np.result_type(x).kind not in "fc":
             return None
+        if isinstance(g, (np.ndarray, Tracer)) and g.shape != np.shape(x):
+            raise fail(
+                ShapeError,
+                f"bwd of {self!r} returned a cotangent of shape {g.shape} for an argument of shape "
+                f"{np.shape(x)}.",
+                "sum over the axes that broadcasting added",
+            )
         return match(g, x, f"a cotangent that bwd of {self!r} returned", "its argument")
 
 

@@ -116,7 +116,7 @@ def transpose(primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, sett
     cts = [tape.input(nonzero(x)) for x in outputs]
     g = pull(cts if primitive.multiple else cts[0], kept)
     tape.close()
-    seeds = [(g.index, t)] if isinstance(g, TapeTracer) and g._trace is tape else []
+    seeds = [(g.node, t)] if isinstance(g, TapeTracer) and g._trace is tape else []
     pushed = backward(tape, seeds, list(range(len(cts))))
     pushed = [
         np.zeros(x.shape, x.dtype) if p is None else p for p, x in zip(pushed, outputs, strict=True)

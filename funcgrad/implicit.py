@@ -24,8 +24,11 @@ from funcgrad.transforms import vjp
 class _SolverCall(VjpCall):
     """A call of a solver, which takes plain arrays only: under vmap it runs example by example."""
 
-    def on_batch(self, trace: Any, leaves: Any, mapped: list[bool], values: list[Any]) -> Any:
+    like: list[Any]  # shape and dtype of each output
 
+    def on_batch(self, trace: Any, leaves: Any, mapped: list[bool], values: list[Any]) -> Any:
+        if not trace.size:
+            return [BatchTracer(np.zeros((0, *shape), dtype), trace) for shape, dtype in self.like]
         rows = [
             self(*[x[k] if m else x for x, m in zip(values, mapped, strict=True)])
             for k in range(trace.size)
@@ -59,7 +62,14 @@ class Solution(Transform):
             x = tree.unflatten(structure, _unravel(flat, x0_leaves))
             out = self.residual(x, *tree.unflatten(treedef, rest))
             what = f"what `{name_of(self.fun)}` returned"
-            return tree.ravel([*tree.flatten_like(structure, out, what)])[0]
+            flat_out = tree.ravel([*tree.flatten_like(structure, out, what)])[0]
+            if flat_out.shape != flat.shape:
+                raise fail(
+                    ShapeError,
+                    f"{what} has {flat_out.size} entries for {flat.size} unknowns.",
+                    "give as many equations as unknowns",
+                )
+            return flat_out
 
         def solve(*all_leaves: Any) -> list[Any]:
             fixed = tree.unflatten(treedef, all_leaves[n:])
@@ -85,7 +95,10 @@ class Solution(Transform):
             flat = tree.ravel(solution)[0]
             matrix = jacrev(residual, holomorphic=flat.dtype.kind == "c")(flat, *rest)
             u = np.linalg.solve(matrix.T, tree.ravel(cts)[0])
-            chosen = [np.result_type(x).kind in "fc" for x in rest]
+            chosen = [
+                isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc"
+                for x in rest
+            ]
 
             def of_params(*floats: Any) -> Any:
                 given = iter(floats)
@@ -97,7 +110,8 @@ class Solution(Transform):
             grads = iter(pullback(-u))
             return [None] * n + [next(grads) if c else None for c in chosen]
 
-        call = _SolverCall(f"{self.verb} of {name_of(self.fun)}", solve, fwd, bwd)
+        call: Any = _SolverCall(f"{self.verb} of {name_of(self.fun)}", solve, fwd, bwd)
+        call.like = [(np.shape(x), np.result_type(x)) for x in x0_leaves]
         arrays = [_as_float(x) if type(x) is float else x for x in [*x0_leaves, *leaves]]
         return tree.unflatten(structure, call(*arrays))
 

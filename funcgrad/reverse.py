@@ -267,9 +267,10 @@ def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
     if getattr(pull, "elementwise", False):
         partial = pull(np.ones_like(ct), kept)
         return np.where((ct == 0) | (partial == 0), 0, g)
-    if isinstance(ct, list) or np.any(concrete(ct) != 0):
-        return g
-    return np.zeros_like(g)
+    zero: Any = True
+    for part in ct if isinstance(ct, list) else [ct]:
+        zero = zero & np.all(part == 0)
+    return np.where(zero, 0, g)
 
 
 # --- reads -----------------------------------------------------------------------------------------

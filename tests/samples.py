@@ -13,7 +13,7 @@ import numpy as np
 
 from funcgrad.core import dotted_name
 from funcgrad.primitives import REGISTRY
-from tests import samples_fft, samples_numpy, samples_special
+from tests import samples_fft, samples_linalg, samples_numpy, samples_special
 
 GOLDEN = (5**0.5 - 1) / 2
 NUMPY = tuple(int(n) for n in np.__version__.split(".")[:2])
@@ -713,33 +713,6 @@ PRODUCTS = [
     Sample(lambda x: np.einsum("ij,ij->i", x, x), (R,), of=np.einsum, exact=False),
 ]
 
-# --- linear algebra ------------------------------------------------------------------------------
-
-
-def regular(*shape: int) -> np.ndarray:
-    """Return square matrices far from singular ones."""
-    return reals(*shape) / 2 + 2 * np.eye(shape[-1])
-
-
-LINEAR_ALGEBRA = [
-    *[
-        Sample(np.linalg.inv, (regular(*shape),), complex=True, exact=False)
-        for shape in ((3, 3), (2, 3, 3), (1, 1), (0, 2, 2))
-    ],
-    *[
-        Sample(np.linalg.solve, (regular(*a), *factors(b)), complex=True, exact=False)
-        for a, b in (
-            ((3, 3), (3,)),
-            ((3, 3), (3, 2)),
-            ((2, 3, 3), (2, 3, 2)),
-            ((2, 3, 3), (3, 2)),
-            ((2, 3, 3), (3,)),
-            ((3, 3), (2, 3, 2)),
-            ((2, 1, 3, 3), (2, 3, 1)),
-        )
-    ],
-]
-
 # --- creation ------------------------------------------------------------------------------------
 
 CREATION = [
@@ -821,10 +794,10 @@ SAMPLES = [
         SHAPING,
         INDEXING,
         PRODUCTS,
-        LINEAR_ALGEBRA,
         CREATION,
         COMPLEX_PARTS,
         samples_fft.rows(Sample, reals),
+        samples_linalg.rows(Sample),
         samples_numpy.rows(Sample),
         samples_special.rows(Sample, spread),
     )

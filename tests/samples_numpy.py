@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from funcgrad.core import METHOD_HANDLERS
+from funcgrad.primitives.methods import SMOOTH, STEPWISE
+
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -167,6 +170,225 @@ def statistics(Sample):
         Sample(lambda w: np.bincount(COUNTED, w), (LONG,), of=np.bincount, exact=False),
     ]
 
+# --- sequences -----------------------------------------------------------------------------------
+
+STEPS = np.array([0.0, 0.5, 0.7, 1.9])
+XP, FP = np.array([-1.5, -0.4, 0.3, 1.1]), reals(4, start=9)
+INSIDE = np.array([-1.2, 0.1, -0.6, 0.9, 0.2])
+OUTSIDE = np.array([-1.9, 0.1, 0.6, 1.7])
+LENGTHS = ((5, 3), (3, 5), (4, 2), (2, 4), (3, 3), (1, 4), (4, 1))
+NEAR_ZERO = np.array([-2.3, -0.7, 0.0, 1e-3, 0.4, 1.6])
+
+
+def sequences(Sample):
+    return [
+        *[
+            Sample(fun, (CUBE,), axis, exact=False, complex=True)
+            for fun in (np.cumsum, np.cumprod)
+            for axis in ({}, {"axis": 0}, {"axis": -1})
+        ],
+        Sample(np.cumsum, (R,), {"dtype": np.float64}),
+        Sample(lambda x: x.cumsum(1), (R,), of=np.cumsum),
+        Sample(lambda x: x.cumprod(), (VECTOR,), of=np.cumprod),
+        *[
+            Sample(skipping(fun), (CUBE,), axis, of=fun, exact=False)
+            for fun in (np.nancumsum, np.nancumprod)
+            for axis in ({}, {"axis": 1})
+        ],
+        *[
+            Sample(getattr(np, name, None), (R,), {"axis": 1, **options}, exact=False)
+            for name in ("cumulative_sum", "cumulative_prod")
+            for options in ({}, {"include_initial": True})
+        ],
+        *[
+            Sample(np.diff, (CUBE,), options, complex=True)
+            for options in ({}, {"n": 2}, {"axis": 0}, {"n": 0}, {"prepend": 1.5, "axis": 1})
+        ],
+        Sample(lambda x, y: np.diff(x, prepend=y, append=y), (R, reals(3, 1)), of=np.diff),
+        Sample(np.ediff1d, (R,), complex=True),
+        Sample(np.ediff1d, (VECTOR, OTHER, SCALAR)),
+        *[
+            Sample(np.gradient, (R,), options, complex=True, exact=False)
+            for options in ({}, {"axis": 0}, {"edge_order": 2}, {"axis": (1, 0)})
+        ],
+        Sample(np.gradient, (R, 0.3, STEPS), exact=False),
+        Sample(np.gradient, (VECTOR, STEPS), exact=False),
+        Sample(np.gradient, (VECTOR, STEPS), {"edge_order": 2}, exact=False),
+        Sample(np.gradient, (VECTOR, SCALAR), {"edge_order": 2}, exact=False),
+        *[Sample(np.trapezoid, (CUBE,), o, complex=True) for o in ({}, {"axis": 0}, {"dx": 0.3})],
+        Sample(np.trapezoid, (CUBE, positive(4)), exact=False),
+        Sample(np.trapezoid, (CUBE, positive(3)), {"axis": 1}, exact=False),
+        Sample(np.trapezoid, (CUBE, positive(2, 3, 4)), {"axis": 1}, exact=False),
+        Sample(lambda x: np.trapezoid(R, dx=x), (SCALAR,), of=np.trapezoid, exact=False),
+        *[Sample(np.unwrap, (3 * CUBE,), o, exact=False) for o in ({}, {"axis": 0}, {"period": 2})],
+        *[
+            Sample(fun, (reals(n), reals(m, start=20)), {"mode": mode}, exact=False, complex=True)
+            for fun in (np.convolve, np.correlate)
+            for mode in ("full", "same", "valid")
+            for n, m in LENGTHS
+        ],
+        *[
+            Sample(np.interp, (x, XP, FP), options, exact=False)
+            for x in (INSIDE, OUTSIDE, SCALAR, np.array([[0.1, 0.2], [0.4, 2.0]]))
+            for options in ({}, {"left": 2.5, "right": -1.0}, {"period": 3.3})
+        ],
+        Sample(
+            lambda x, xp, fp: np.interp(x, xp, fp + 0.5j * fp[::-1]),
+            (INSIDE, XP, FP),
+            of=np.interp,
+            exact=False,
+        ),
+        Sample(
+            lambda x: np.interp(x, XP, FP, left=x[0], right=x[3] * 2),
+            (OUTSIDE,),
+            of=np.interp,
+            exact=False,
+        ),
+        Sample(np.sinc, (NEAR_ZERO,)),
+        Sample(np.sinc, (R,)),
+        Sample(np.i0, (R,)),
+        Sample(lambda x: np.nan_to_num(x * np.where(MASK, 1, np.nan)), (R,), of=np.nan_to_num),
+        Sample(np.nan_to_num, (R,), complex=True),
+        Sample(np.real_if_close, (R,)),
+        *[
+            Sample(lambda x, z=z: np.real_if_close(x + z), (R,), of=np.real_if_close, vmap=False)
+            for z in (1e-18j, 1j)
+        ],
+        Sample(np.sort_complex, (R,), complex=True),
+        *[Sample(np.partition, (R, 1), o) for o in ({}, {"axis": 0}, {"axis": None})],
+        *[
+            Sample(np.argpartition, (R, 1), o, constant=True)
+            for o in ({}, {"axis": 0}, {"axis": None})
+        ],
+        Sample(lambda x: x.argpartition(2), (R,), of=np.argpartition, constant=True),
+        *[
+            Sample(np.searchsorted, (XP, x), {"side": side}, constant=True)
+            for x in (INSIDE, SCALAR)
+            for side in ("left", "right")
+        ],
+        Sample(
+            np.searchsorted,
+            (XP[::-1].copy(), INSIDE),
+            {"sorter": np.array([3, 2, 1, 0])},
+            constant=True,
+        ),
+        Sample(lambda x: x.searchsorted(0.1), (XP,), of=np.searchsorted, constant=True),
+        *[
+            Sample(np.digitize, (R, x), {"right": right}, constant=True)
+            for x in (XP, XP[::-1].copy())
+            for right in (False, True)
+        ],
+        # Polynomials.
+        Sample(np.polyval, (VECTOR, R), exact=False, complex=True),
+        Sample(np.polyval, (VECTOR, 0.5), exact=False),
+        *[
+            Sample(fun, (reals(n), reals(m, start=20)), complex=True, exact=False)
+            for fun in (np.polyadd, np.polysub, np.polymul)
+            for n, m in ((4, 2), (2, 4))
+        ],
+        Sample(np.polydiv, (np.array([1.0, -3.5, 2.25, 0.75]), np.array([2.0, 1.0])), vmap=False),
+        Sample(np.polydiv, (reals(2), positive(3)), vmap=False, exact=False),
+        *[Sample(np.polyder, (LONG,), o, complex=True) for o in ({}, {"m": 2}, {"m": 0})],
+        *[Sample(np.polyint, (VECTOR,), o, complex=True) for o in ({}, {"m": 2, "k": 3.0}, {"m": 0})],
+        Sample(lambda x: np.polyint(x, 2, x[:2]), (VECTOR,), of=np.polyint),
+        Sample(np.poly, (VECTOR,), exact=False),
+        Sample(
+            lambda x: np.poly(x + 1j * OTHER), (VECTOR,), of=np.poly, exact=False, vmap=False
+        ),
+        Sample(np.roots, (np.array([1.0, -2.1, -1.3, 0.8]),), exact=False, vmap=False),
+        Sample(np.roots, (np.array([0.9, 0.6, 1.7, 1.2]),), exact=False, vmap=False),
+        *[
+            Sample(np.vander, (VECTOR,), o, complex=True, exact=False)
+            for o in ({}, {"N": 3, "increasing": True}, {"N": 0}, {"N": 1})
+        ],
+        # Ranges.
+        *[
+            Sample(np.linspace, (R, S), {"num": 4, **o}, complex=True, exact=False)
+            for o in ({}, {"endpoint": False}, {"axis": -1}, {"retstep": True})
+        ],
+        *[Sample(np.linspace, (SCALAR, 3.0), {"num": n}) for n in (5, 1)],
+        Sample(np.linspace, (0, SCALAR, 3)),
+        *[
+            Sample(np.logspace, (R, S), {"num": 4, **o}, complex=True, exact=False)
+            for o in ({}, {"endpoint": False}, {"axis": -1}, {"base": 2.5})
+        ],
+        Sample(
+            lambda x, y, b: np.logspace(x, y, 4, base=b),
+            (SCALAR, SCALAR + 1, positive(3)),
+            of=np.logspace,
+            exact=False,
+        ),
+        *[
+            Sample(np.geomspace, (P, 2 * P), {"num": 4, **o}, complex=True, exact=False)
+            for o in ({}, {"endpoint": False}, {"axis": -1})
+        ],
+        Sample(np.geomspace, (-SCALAR, -3.0, 4), exact=False),
+    ]
+
+
+# --- the methods of ufuncs, and np.emath ---------------------------------------------------------
+
+BEYOND = np.array([1.5, -0.4, 0.3, -1.7])
+BY_POSITION = (np.remainder, np.fmod, np.power, np.float_power)
+
+
+def methods(Sample):
+    smooth = [key for key in METHOD_HANDLERS if key[0] in SMOOTH]
+    return [
+        *[
+            Sample(lambda x, y, f=f: f[0].outer(x, y), (P[:2, :2], positive(3, start=20)), of=f)
+            for f in smooth
+            if f[1] == "outer"
+        ],
+        *[
+            Sample(lambda x, y, f=f: f.outer(x, y), (P, VECTOR), of=(f, "outer"), constant=True)
+            for f in STEPWISE
+        ],
+        *[
+            Sample(lambda x, f=f, a=a: f[0].accumulate(x, a), (P + P**2,), of=f, exact=False)
+            for f in smooth
+            for a in ((0, 1) if f[0] not in BY_POSITION else (0,))
+            if f[1] == "accumulate"
+        ],
+        *[
+            Sample(lambda x, f=f: f[0].reduceat(x, [0, 2, 1, 1], 1), (P + P**2,), of=f, exact=False)
+            for f in smooth
+            if f[1] == "reduceat"
+        ],
+        *[
+            Sample(lambda x, f=f: f[0].reduce(x, 1), (P + P**2,), of=f, exact=False)
+            for f in smooth
+            if f[1] == "reduce"
+        ],
+        Sample(
+            lambda x: np.logaddexp.reduce(x, axis=0, initial=0.5, keepdims=True),
+            (R,),
+            of=(np.logaddexp, "reduce"),
+            exact=False,
+        ),
+        *[
+            Sample(lambda x, f=f: f[0].at(np.zeros(4), [0, 1, 1, 2], x), (VECTOR,), of=f, raises=True)
+            for f in smooth
+            if f[1] == "at"
+        ],
+        *[
+            Sample(getattr(np.emath, name), (x,), complex=True, vmap=False, exact=False)
+            for name in ("sqrt", "log", "log2", "log10")
+            for x in (P, R)
+        ],
+        *[
+            Sample(getattr(np.emath, name), (x,), complex=True, vmap=False, exact=False)
+            for name in ("arccos", "arcsin", "arctanh")
+            for x in (R / 3, BEYOND)
+        ],
+        Sample(np.emath.logn, (P, 2 + P), complex=True, vmap=False, exact=False),
+        *[
+            Sample(np.emath.power, (x, y), complex=True, vmap=False, exact=False)
+            for x, y in ((P, R), (R, P))
+        ],
+    ]
+
+
 def rows(Sample):  # the class, handed over since samples.py imports this module
     """Return the rows."""
-    return [*statistics(Sample)]
+    return [*statistics(Sample), *sequences(Sample), *methods(Sample)]

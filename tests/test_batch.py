@@ -121,7 +121,7 @@ def test_format_and_print_do_not_fail(capsys):
 
 
 def test_comparisons_stay_mapped():
-    assert_is_a_loop(lambda x: (x > 1, x == 2, 1 <= x, x != x[0], x < x[::-1]), ROWS)
+    assert_is_a_loop(lambda x: (x > 1, x == 2, x >= 1, x != x[0], x < x[::-1]), ROWS)
 
 
 def test_boolean_algebra_stays_mapped():
@@ -199,7 +199,7 @@ def test_only_the_index_of_take_along_axis_is_mapped():
 
 def test_take_and_take_along_axis_with_mapped_indices():
     index = np.array([[0, 0], [1, 2], [2, -1]])
-    assert_is_a_loop(lambda x, i: np.take(x, i), ROWS, index)
+    assert_is_a_loop(np.take, ROWS, index)
     assert_is_a_loop(lambda x, i: x.take(i), ROWS, INDICES)
     assert_is_a_loop(lambda x, i: np.take(x, i, axis=1), np.stack([ROWS] * 3), index)
     assert_is_a_loop(lambda x, i: np.take_along_axis(x, i, 0), ROWS, index)
@@ -287,7 +287,7 @@ def test_dead_branch_over_a_function_of_matrices_is_like_a_loop():
 
 
 def test_vjp_of_a_vmapped_function_adds_up_what_is_shared():
-    _, pullback = vjp(lambda w, x: vmap(np.dot, in_axes=(None, 0))(w, x), COLUMN, ROWS)
+    _, pullback = vjp(vmap(np.dot, in_axes=(None, 0)), COLUMN, ROWS)
     gw, gx = pullback(np.array([1.0, 2.0, 3.0]))
     assert np.allclose(gw, np.array([1.0, 2.0, 3.0]) @ ROWS)
     assert np.allclose(gx, np.outer([1.0, 2.0, 3.0], COLUMN))
@@ -385,7 +385,12 @@ def test_a_decision_under_grad_under_vmap_raises(inside):
 
 @pytest.mark.parametrize(
     "f",
-    [np.asarray, np.array, lambda x: np.zeros(3) + np.asarray(x), lambda x: np.ones(3).__setitem__(0, x)],
+    [
+        np.asarray,
+        np.array,
+        lambda x: np.zeros(3) + np.asarray(x),
+        lambda x: np.ones(3).__setitem__(0, x),
+    ],
 )
 def test_conversion_of_a_mapped_value_to_a_plain_one_raises(f):
     with pytest.raises(TracerConversionError):
@@ -395,9 +400,7 @@ def test_conversion_of_a_mapped_value_to_a_plain_one_raises(f):
 # --- functions without rules ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "f", [lambda x: np.polyfit(x, x, 1), np.histogram, lambda x: np.bincount(x.astype(int))]
-)
+@pytest.mark.parametrize("f", [np.frompyfunc(lambda x: x, 1, 1), lambda x: np.packbits(x > 0)])
 def test_unregistered_function_raises(f):
     with pytest.raises(UnsupportedError):
         vmap(f)(ROWS)

@@ -8,6 +8,7 @@ import itertools
 import math
 import operator
 import random
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -691,7 +692,7 @@ STARTS = ["t * 1.0", "np.zeros_like(t)", "t", "np.full((2, 3), t[0, 0], like=t)"
 
 def assemble(lines):
     """Return the function of t that runs the lines and adds up what v0, v1, ... then are."""
-    count = len([line for line in lines if line.startswith("v") and line.split()[1] == "="])
+    count = len([line for line in lines if re.match(r"v\d+ = ", line)])
     total = " + ".join([f"np.sum(v{i}) * {0.7 + i / 10}" for i in range(count)])
     body = "\n    ".join(["t = t * 1.0", *lines, f"return {total}"])
     scope = {"np": np}

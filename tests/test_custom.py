@@ -64,17 +64,17 @@ each_rule = pytest.mark.parametrize(
 )
 
 FIRST_DERIVATIVES = {
-    "grad": lambda f: lambda x: grad(lambda x: np.sum(f(x)))(x),
+    "grad": lambda f: grad(lambda x: np.sum(f(x))),
     "vjp": lambda f: lambda x: vjp(f, x)[1](np.ones(3))[0],
     "jvp": lambda f: lambda x: jvp(f, (x,), (np.ones(3),))[1],
     "linearize": lambda f: lambda x: linearize(f, x)[1](np.ones(3)),
     "jacrev": lambda f: lambda x: np.sum(jacrev(f)(x), axis=1),
     "jacfwd": lambda f: lambda x: np.sum(jacfwd(f)(x), axis=1),
     "vmap of grad": lambda f: vmap(grad(f)),
-    "grad of vmap": lambda f: lambda x: grad(lambda x: np.sum(vmap(f)(x)))(x),
+    "grad of vmap": lambda f: grad(lambda x: np.sum(vmap(f)(x))),
     "vmap of jvp": lambda f: vmap(lambda x: jvp(f, (x,), (1.0,))[1]),
     "jvp of vmap": lambda f: lambda x: jvp(vmap(f), (x,), (np.ones(3),))[1],
-    "checkpoint": lambda f: lambda x: grad(lambda x: np.sum(checkpoint(f)(x)))(x),
+    "checkpoint": lambda f: grad(lambda x: np.sum(checkpoint(f)(x))),
 }
 each_derivative = pytest.mark.parametrize(
     "d", FIRST_DERIVATIVES.values(), ids=list(FIRST_DERIVATIVES)
@@ -218,7 +218,9 @@ def test_pytrees_under_vmap():
 
 def test_shared_argument_of_a_mapped_call_collects_the_cotangents_of_all_examples():
     f = by_vjp(
-        lambda w, x: w * x, lambda w, x: (w * x, (w, x)), lambda r, ct: (2 * ct * r[1], 5 * ct * r[0])
+        lambda w, x: w * x,
+        lambda w, x: (w * x, (w, x)),
+        lambda r, ct: (2 * ct * r[1], 5 * ct * r[0]),
     )
     got = grad(lambda w, x: np.sum(vmap(f, in_axes=(None, 0))(w, x)), (0, 1))(3.0, X)
     assert np.isclose(got[0], 2 * np.sum(X))
@@ -320,7 +322,7 @@ def test_nondiff_argument_that_is_differentiated_with_the_others_raises():
     f = by_vjp(
         lambda x, n: x * n, lambda x, n: (x * n, n), lambda n, ct: (ct * n,), nondiff_argnums=1
     )
-    with pytest.raises(ArgumentError, match="not among its arguments|nondiff"):
+    with pytest.raises(ArgumentError, match=r"not among its arguments|nondiff"):
         grad(lambda x: f(x, x))(3.0)
 
 
@@ -389,7 +391,9 @@ def test_gradient_clipping():
 
 
 def test_straight_through_rounding():
-    rounded = by_vjp(lambda x: np.round(x), lambda x: (np.round(x), None), lambda _, ct: (ct,))
+    rounded = by_vjp(
+        lambda x: np.round(1.0 * x), lambda x: (np.round(x), None), lambda _, ct: (ct,)
+    )
     assert np.array_equal(grad(lambda x: np.sum(rounded(x) ** 2))(X), 2 * np.round(X))
 
 
@@ -454,7 +458,9 @@ def product_with(bwd, fwd=lambda x, y: (x * y, None)):
     ],
 )
 def test_bwd_that_returns_another_number_raises(transform, bwd):
-    with pytest.raises(StructureError, match=r"bwd of custom_vjp\(product\).*tuple of 2 cotangents"):
+    with pytest.raises(
+        StructureError, match=r"bwd of custom_vjp\(product\).*tuple of 2 cotangents"
+    ):
         transform(product_with(bwd))(2.0, 3.0)
 
 
@@ -494,7 +500,9 @@ def test_bwd_that_returns_no_array_raises(cotangent):
 @pytest.mark.parametrize("result", [1.0, None, (1.0,), (1.0, 2.0, 3.0), np.ones(2)])
 def test_fwd_without_a_pair_raises(result):
     f = product_with(lambda _, ct: (ct, ct), lambda x, y: result)
-    with pytest.raises(StructureError, match=r"fwd of custom_vjp\(product\).*\(output, residuals\)"):
+    with pytest.raises(
+        StructureError, match=r"fwd of custom_vjp\(product\).*\(output, residuals\)"
+    ):
         grad(f)(2.0, 3.0)
 
 
@@ -523,7 +531,8 @@ def test_too_few_arguments_raise_as_in_python():
 
 
 @pytest.mark.parametrize(
-    "rule", [lambda p, t: (p[0], t[0] ** 2), lambda p, t: (p[0], t[0] + 1), lambda p, t: (p[0], 1.0)]
+    "rule",
+    [lambda p, t: (p[0], t[0] ** 2), lambda p, t: (p[0], t[0] + 1), lambda p, t: (p[0], 1.0)],
 )
 def test_rule_that_is_not_linear_in_the_tangents_raises_in_reverse_mode(rule):
     with pytest.raises(FuncgradError, match="linear"):
@@ -669,10 +678,10 @@ def test_checkpoint_of_pytrees_and_keyword_arguments():
 
 def test_checkpoint_with_integer_and_other_arguments():
     f = checkpoint(lambda x, i, name, g: g(x)[i])
-    assert np.allclose(grad(lambda x: np.sum(f(x, [0, 0, 1], "a", np.sin)))(X), [2, 1, 0] * np.cos(X))
-    got = vmap(grad(lambda x, i: checkpoint(lambda x, i: x[i] ** 2)(x, i)))(
-        np.stack([X, X]), np.array([1, 2])
+    assert np.allclose(
+        grad(lambda x: np.sum(f(x, [0, 0, 1], "a", np.sin)))(X), [2, 1, 0] * np.cos(X)
     )
+    got = vmap(grad(checkpoint(lambda x, i: x[i] ** 2)))(np.stack([X, X]), np.array([1, 2]))
     assert np.allclose(got, [[0, 2, 0], [0, 0, 4]])
 
 
@@ -684,7 +693,7 @@ def test_checkpoint_takes_the_same_branch_again():
 
 def test_checkpoint_reads_closures():
     w = np.array(2.0)
-    assert grad(lambda x: checkpoint(lambda x: w * x)(x))(3.0) == 2
+    assert grad(checkpoint(lambda x: w * x))(3.0) == 2
     assert grad(lambda w: checkpoint(lambda x: w * x)(3.0))(2.0) == 3
     assert grad(lambda w: checkpoint(lambda x: w * x)(w))(2.0) == 4
 
@@ -747,7 +756,9 @@ def repeat(fun, x, times):
 def test_tape_keeps_what_the_rule_keeps_and_nothing_else():
     x = np.linspace(0, 1, 10_000)
     exp = by_vjp(
-        lambda x: np.sum(np.exp(np.sin(np.cos(x)))), lambda x: (np.sum(x), None), lambda _, ct: (ct * x,)
+        lambda x: np.sum(np.exp(np.sin(np.cos(x)))),
+        lambda x: (np.sum(x), None),
+        lambda _, ct: (ct * x,),
     )
     assert peak_of(grad(lambda x: sum(exp(x) for _ in range(20))), x) < 8 * x.nbytes
 

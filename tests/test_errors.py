@@ -156,7 +156,7 @@ def put(t):
 
 
 def unregistered(t):
-    return np.linalg.eig(np.ones((3, 3)) * t)[0].sum().real
+    return np.busday_offset(t, 1)  # of dates: there will never be a rule
 
 
 def unregistered_ufunc(t):
@@ -248,7 +248,7 @@ IN_THE_FUNCTION = [
     (nan_to_num_plain, UnsupportedError, TypeError, "plain array", "np.nan_to_num("),
     (add_at, UnsupportedError, TypeError, r"np\.add\.at", "np.add.at(out"),
     (put, UnsupportedError, TypeError, r"np\.put", "np.put(out"),
-    (unregistered, UnsupportedError, NotImplementedError, r"np\.linalg\.eig", "np.linalg.eig("),
+    (unregistered, UnsupportedError, NotImplementedError, r"np\.busday_offset", "np.busday_offset("),
     (unregistered_ufunc, UnsupportedError, TypeError, "no derivative rule", "np.frompyfunc("),
     (vectorized, TracerConversionError, TypeError, "gradient", "np.vectorize("),
     (plain_dot, TracerConversionError, TypeError, "gradient", "np.ones(3).dot(t)"),

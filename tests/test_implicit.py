@@ -248,7 +248,9 @@ def test_agrees_with_scipy_as_the_solver():
     optimize = pytest.importorskip("scipy.optimize")
 
     def f(x, p):
-        return np.stack([x[0] + 0.5 * (x[0] - x[1]) ** 3 - p[0], 0.5 * (x[1] - x[0]) ** 3 + x[1] - p[1]])
+        return np.stack(
+            [x[0] + 0.5 * (x[0] - x[1]) ** 3 - p[0], 0.5 * (x[1] - x[0]) ** 3 + x[1] - p[1]]
+        )
 
     solve = implicit.root(f, lambda g, x: optimize.root(g, x, tol=1e-12).x)
     start, p = np.zeros(2), np.array([1.0, 0.3])
@@ -393,12 +395,7 @@ def test_traced_value_that_is_no_parameter_raises(derivative):
 
 def test_no_examples():
     sqrt = implicit.root(square_minus, bisection)
-    try:
-        got = vmap(lambda a: sqrt(1.0, a))(np.zeros(0))
-    except FuncgradError as error:
-        assert isinstance(error, ShapeError)
-    else:
-        assert got.shape == (0,)
+    assert vmap(lambda a: sqrt(1.0, a))(np.zeros(0)).shape == (0,)
 
 
 # --- the object ------------------------------------------------------------------------------------

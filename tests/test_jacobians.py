@@ -222,7 +222,7 @@ def test_aux_is_returned_as_plain_values(transform, chunk_size):
 @pytest.mark.parametrize("transform", [jacrev, jacfwd, hessian])
 def test_has_aux_without_a_pair_raises(transform):
     with pytest.raises(ArgumentError, match="must return a pair"):
-        transform(lambda x: np.sum(x), has_aux=True)(X)
+        transform(np.sum, has_aux=True)(X)
 
 
 # --- chunks --------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_complex_outputs_in_reverse_mode_point_to_holomorphic():
 
 def test_complex_inputs_in_forward_mode_point_to_holomorphic():
     with pytest.raises(NonDifferentiableError, match="holomorphic=True"):
-        jacfwd(lambda z: np.abs(z))(Z)
+        jacfwd(np.abs)(Z)
 
 
 def test_holomorphic_hessian():
@@ -525,7 +525,10 @@ ARGUMENTS = ({"b": np.array([0.3, -1.0]), "w": Y.T}, X, 0.7)
 @pytest.mark.parametrize("name", ["jacrev", "jacfwd", "hessian"])
 @pytest.mark.parametrize("argnums", [0, 1, 2, (0,), (1, 2), (2, 0)])
 def test_blocks_are_arranged_as_in_jax(jax, name, argnums):
-    ours, theirs = {"jacrev": jacrev, "jacfwd": jacfwd, "hessian": hessian}[name], getattr(jax, name)
+    ours, theirs = (
+        {"jacrev": jacrev, "jacfwd": jacfwd, "hessian": hessian}[name],
+        getattr(jax, name),
+    )
     got = ours(program, argnums)(*ARGUMENTS)
     expected = theirs(program, argnums)(*ARGUMENTS)
     leaves, structure = jax.tree_util.tree_flatten(got)

@@ -88,7 +88,15 @@ def test_pytree_arguments_are_mapped_leaf_by_leaf():
         (Pair(X, 2.0), Pair(0, None)),
         (Params(X, 2.0), Params(0, None)),
     ],
-    ids=["dict", "dict in another order", "OrderedDict", "tuple", "list", "namedtuple", "dataclass"],
+    ids=[
+        "dict",
+        "dict in another order",
+        "OrderedDict",
+        "tuple",
+        "list",
+        "namedtuple",
+        "dataclass",
+    ],
 )
 def test_axes_in_a_pytree_like_the_argument(argument, axes):
     def f(argument):

@@ -8,6 +8,7 @@ import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import permutations, product
@@ -362,7 +363,7 @@ def test_church_pair_of_the_derivative_of_a_product(d):
 @each_outer
 @each_inner
 def test_checkpoint_reads_a_closure_of_the_outer_level(outer, inner):
-    got = outer(lambda x: inner(lambda y: checkpoint(lambda a: a**2 * x)(y))(2.0))(3.0)
+    got = outer(lambda x: inner(checkpoint(lambda a: a**2 * x))(2.0))(3.0)
     assert np.isclose(got, 4)
 
 
@@ -436,8 +437,9 @@ def test_custom_rule_that_reads_a_mapped_closure_raises(rule):
 
 @each_rule
 @each_derivative
-def test_custom_rule_of_a_plain_argument_differentiates_its_closure(rule, d):
-    assert np.isclose(d(lambda y: rule(y)(3.0))(2.0), 9)
+def test_custom_rule_of_a_plain_argument_that_reads_a_closure_raises(rule, d):
+    with pytest.raises(ArgumentError, match="not among its arguments"):
+        d(lambda y: rule(y)(3.0))(2.0)
 
 
 def test_bwd_that_reads_a_closure_of_its_own_level_raises():
@@ -520,7 +522,9 @@ def test_vmap_of_grad_of_vmap_of_jvp():
 
 
 def test_threads_differentiate_at_once():
-    names = list(product(["grad", "jvp", "vmap", "linearize", "checkpoint", "custom_jvp"], repeat=2))
+    names = list(
+        product(["grad", "jvp", "vmap", "linearize", "checkpoint", "custom_jvp"], repeat=2)
+    )
     start = threading.Barrier(8)
 
     def work(k):
@@ -569,10 +573,8 @@ def boom(x):
 @each_inner
 def test_exception_inside_leaves_the_outer_derivative_intact(outer, inner):
     def g(x):
-        try:
+        with suppress(Boom):
             inner(lambda y: boom(x * y))(x)
-        except Boom:
-            pass
         return x * inner(lambda y: x * y)(1.0)
 
     assert np.isclose(outer(g)(3.0), 6)
@@ -704,8 +706,8 @@ WRAPPERS = {
     "checkpoint": checkpoint,
     "custom_vjp": custom,
     "custom_jvp": custom_forward,
-    "vmap": lambda fun: lambda x: np.mean(
-        vmap(fun, in_axes=1, out_axes=1)(np.outer(x, [1, 0.5])), axis=1
+    "vmap": lambda fun: (
+        lambda x: np.mean(vmap(fun, in_axes=1, out_axes=1)(np.outer(x, [1, 0.5])), axis=1)
     ),
     "jvp": lambda fun: lambda x: jvp(fun, (x,), (np.cos(x),))[1],
     "vjp": lambda fun: lambda x: vjp(fun, x)[1](np.cos(x))[0],
@@ -724,7 +726,9 @@ def steps(depth):
     choices = unary | binary
     if depth:
         wrapped = st.tuples(
-            st.sampled_from(sorted(WRAPPERS)), st.deferred(lambda: steps(depth - 1)), st.integers(0, 5)
+            st.sampled_from(sorted(WRAPPERS)),
+            st.deferred(lambda: steps(depth - 1)),
+            st.integers(0, 5),
         )
         choices = choices | wrapped
     return st.lists(choices, min_size=1, max_size=4)

@@ -4,9 +4,11 @@ Rules are written for the pairing Re(sum(ct * dx)), without conjugation. Where t
 transpose, complex matrices need a transpose in some places and a conjugate transpose in others.
 
 Functions that read one triangle of a Hermitian matrix (cholesky, eigh, hermitian=True) have the
-derivative of the function of (A + A^H) / 2, so that gradients are Hermitian. Vectors of equal
-eigenvalues or singular values have no derivative: it comes out infinite or NaN, that of the values alone
-stays finite. A factorisation that NumPy refuses raises `numpy.linalg.LinAlgError`.
+derivative of the function of (A + A^H) / 2, so that gradients are Hermitian. The vectors of equal
+eigenvalues or singular values have no derivative: it comes out infinite or NaN. That of the values alone
+is finite, since zero stays zero: a zero cotangent (or change) is not divided by the gap. The price is that
+of np.sqrt(x) ** 2 at 0: recomposing U S V^H loses the derivative in the null space of A, where S is zero.
+What NumPy refuses raises `numpy.linalg.LinAlgError`, in rules too.
 
 References
 ----------
@@ -71,7 +73,7 @@ def _over(x: Any, gap: Any) -> Any:
 
 
 # What is zero stays zero over a gap of zero: values without vectors differentiate at equal values.
-over_gap = elementwise(
+over_gap: Primitive = elementwise(
     _over,
     lambda ct, y: over_gap(ct, y),
     lambda ct, ans, y: -over_gap(ct * ans, y),
@@ -227,7 +229,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     if rcond is None or rcond < 0:
         rcond = np.finfo(float).eps * (max(m, n) if rcond is None else 1)
     s = np.linalg.svdvals(a)
-    rank = np.count_nonzero(s > rcond * s.max(initial=0), axis=-1)
+    rank = np.count_nonzero(s > rcond * s.max(initial=0), axis=-1).astype(np.intc)
     x = pinv(a, rcond) @ b
     if m <= n or not (is_traced(rank) or rank == n):
         return x, np.zeros(0, s.dtype), rank, s
@@ -379,8 +381,9 @@ _qr: Primitive = primitive(
 
 @handle(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """Return the QR factors; differentiating raises LinAlgError where the leading columns are dependent.
+    """Return the QR factors. There is no derivative where the leading columns are linearly dependent.
 
+    It raises LinAlgError there, or is huge if R is singular only up to rounding.
     The columns that mode="complete" adds to q of a tall matrix are arbitrary: that is refused.
     """
     if mode not in ("reduced", "complete", "r"):
@@ -403,9 +406,8 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 def _eigh_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
     w, v = ans
-    turn = v.mT @ ct_v
-    core = _over_gaps((turn - _h(turn)) / 2, w) + _diagonal_matrix(ct_w)
-    return _conj(v) @ core @ v.mT
+    core = _over_gaps(v.mT @ ct_v, w) + _diagonal_matrix(ct_w)
+    return _hermitian(_conj(v) @ core @ v.mT)
 
 
 def _eigh_push(t: Any, ans: Any) -> Any:
@@ -486,13 +488,13 @@ def _svd_pull(ct: Any, ans: Any) -> Any:
     outside_u = _outside(ct_u, u, k)
     outside_v = _outside(ct_vh.mT, vh.mT, k).mT
     ct_u, u, ct_vh, vh = ct_u[..., :k], u[..., :k], ct_vh[..., :k, :], vh[..., :k, :]
-    turn_u, turn_v = u.mT @ ct_u, ct_vh @ vh.mT
-    turn_u, turn_v = turn_u - _h(turn_u), turn_v - _h(turn_v)
     rows, columns = s[..., :, None], s[..., None, :]
-    core = _over_gaps(turn_u, s * s) * columns - rows * _over_gaps(turn_v, s * s)
+    turn_u, turn_v = u.mT @ ct_u, ct_vh @ vh.mT
+    free_u, free_v = _over_gaps(turn_u, s * s), _over_gaps(turn_v, s * s)
+    core = (free_u + _h(free_u)) * columns - rows * (free_v + _h(free_v))
     core = core + _diagonal_matrix(ct_s)
     if u.dtype.kind == "c":
-        core = core + over_gap((turn_u + turn_v) * _eye(k), 4 * columns)
+        core = core + 1j * over_gap(np.imag(turn_u + turn_v) * _eye(k), 2 * columns)
     inside = _conj(u) @ core @ _conj(vh)
     return inside + over_gap(outside_u, columns) @ _conj(vh) + _conj(u) @ over_gap(outside_v, rows)
 

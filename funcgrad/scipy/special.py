@@ -1,0 +1,129 @@
+"""`scipy.special`: what is no ufunc there, over primitives; every other name is SciPy's own."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import as_array, unsupported
+from funcgrad.custom import stop_gradient
+from funcgrad.primitives.families import elementwise
+
+sc: Any = importlib.import_module("scipy.special")
+
+LOG_PI = float(np.log(np.pi))
+
+
+def __getattr__(name: str) -> Any:
+    """Return SciPy's own function: ufuncs take traced arrays."""
+    return getattr(sc, name)
+
+
+def _shift(a: Any, axis: Any) -> Any:
+    """Return the maximum along `axis`, as a constant; 0 where it is infinite."""
+    top = np.max(np.real(stop_gradient(a)), axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0).astype(top.dtype)
+
+
+def logsumexp(
+    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False
+) -> Any:
+    """Return log(sum(b * exp(a))) along `axis`, without overflow; with `return_sign` of the absolute value.
+
+    The derivative is the softmax; it is 0 where all entries are -inf.
+    """
+    a = as_array(a)
+    if b is not None:
+        b = as_array(b)
+        a = np.where(b == 0, -np.inf, a)
+    top = _shift(a, axis)
+    weights = np.exp(a - top)
+    total = np.sum(weights if b is None else b * weights, axis=axis, keepdims=True)
+    sign = np.sign(total)
+    out = _log(np.abs(total) if return_sign else total) + top
+    if not keepdims:
+        out, sign = np.squeeze(out, axis), np.squeeze(sign, axis)
+    return (out, sign) if return_sign else out
+
+
+def _log(total: Any) -> Any:
+    """Return the logarithm; at 0 it is -inf, with derivative 0."""
+    zero = total == 0
+    return np.where(zero, -np.inf, np.log(np.where(zero, 1, total)))
+
+
+def softmax(x: Any, axis: Any = None) -> Any:
+    """Return exp(x) / sum(exp(x)) along `axis`."""
+    x = as_array(x)
+    weights = np.exp(x - _shift(x, axis))
+    return weights / np.sum(weights, axis=axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """Return log(softmax(x)) along `axis`, exact where the softmax itself rounds to 0."""
+    x = as_array(x)
+    below = x - _shift(x, axis)
+    return below - np.log(np.sum(np.exp(below), axis=axis, keepdims=True))
+
+
+def polygamma(n: Any, x: Any) -> Any:
+    """Return the derivative of order `n` (whole, a constant) of the digamma function at `x`."""
+    n, x = np.asarray(n), as_array(x)
+    # https://dlmf.nist.gov/5.15: (-1)^(n + 1) n! zeta(n + 1, x)
+    factor = np.where(n % 2 == 0, -1.0, 1.0) * sc.gamma(n + 1.0)
+    return np.where(n == 0, sc.psi(x), factor * sc.zeta(n + 1.0, x))
+
+
+def multigammaln(a: Any, d: int) -> Any:
+    """Return the logarithm of the multivariate gamma function of dimension `d`, for a > (d - 1) / 2."""
+    a = as_array(a)
+    if np.any(stop_gradient(a) <= (d - 1) / 2):
+        raise ValueError(f"condition a ({stop_gradient(a)}) > 0.5 * (d-1) ({(d - 1) / 2}) not met")
+    return d * (d - 1) / 4 * LOG_PI + sum([sc.gammaln(a - j / 2) for j in range(d)])
+
+
+def factorial(n: Any, exact: bool = False) -> Any:
+    """Return gamma(n + 1), and 0 for negative `n`."""
+    if exact:
+        unsupported("scipy.special.factorial with exact=True", "leave exact= out")
+    n = as_array(n)
+    return np.where(n < 0, 0, sc.gamma(np.where(n < 0, 0, n) + 1))
+
+
+def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Any:
+    """Return the number of combinations of `N` things taken `k` at a time; 0 outside 0 <= k <= N."""
+    if exact:
+        unsupported("scipy.special.comb with exact=True", "leave exact= out")
+    N, k = as_array(N), as_array(k)
+    if repetition:
+        return comb(N + k - 1, k)
+    return np.where((k <= N) & (N >= 0) & (k >= 0), sc.binom(N, k), 0)
+
+
+def _spherical(name: str, lower: float, upper: float) -> Any:
+    """Make a spherical Bessel function: (2n + 1) f_n' = lower n f_(n-1) + upper (n + 1) f_(n+1).
+
+    (https://dlmf.nist.gov/10.51.1 and 10.51.4; the order is a constant.)
+    """
+    fun = getattr(sc, name)
+
+    def slope(x: Any, y: Any) -> Any:
+        below, above = primitive(np.maximum(x - 1, 0), y), primitive(x + 1, y)
+        return (lower * x * below + upper * (x + 1) * above) / (2 * x + 1)
+
+    def spherical(n: Any, z: Any, derivative: bool = False) -> Any:
+        n, z = np.asarray(n), as_array(z)
+        return slope(n, z) if derivative else primitive(n, z)
+
+    primitive = elementwise(fun, None, slope, name=name)
+    spherical.__name__ = spherical.__qualname__ = name
+    spherical.__doc__ = (
+        f"Return scipy.special.{name}, or its derivative, of constant order `n` at `z`."
+    )
+    return spherical
+
+
+spherical_jn = _spherical("spherical_jn", 1, -1)
+spherical_yn = _spherical("spherical_yn", 1, -1)
+spherical_in = _spherical("spherical_in", 1, 1)
+spherical_kn = _spherical("spherical_kn", -1, -1)
