@@ -473,13 +473,15 @@ class TapeTracer(Tracer):
                 _BINARY[ufunc] = _operator(ufunc, ufunc)
             forward, reflected = _BINARY[ufunc]
             return forward(x, y) if type(x) is TapeTracer else reflected(self, x)
+        if len(inputs) != 1:
+            return call_ufunc(ufunc, inputs, kwargs)
         x = self.value
         ans = ufunc(x)
         keep = primitive.slots[0]
         fix = None
         if type(ans) is not float64 and x.dtype is not ans.dtype:
             fix = (x.shape, x.dtype)
-        kept = x if keep == 2 else ans if keep == 1 else None if keep == 0 else (ans, x)
+        kept = (None, ans, x)[keep] if type(keep) is int else tuple([(None, ans, x)[i] for i in keep])
         tape = self._trace
         index = len(tape.records)
         tape.append(((self.node, primitive.pulls[0], kept, fix),))

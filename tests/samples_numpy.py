@@ -389,6 +389,147 @@ def methods(Sample):
     ]
 
 
+# --- selection -----------------------------------------------------------------------------------
+
+CHOICE = np.array([[0, 1, 1, 0], [2, 0, 1, 2], [1, 1, 2, 0]])
+GAP = np.array([False, True, True, False])
+TIED = np.array([0.5, -1.0, 0.5, 2.0, -1.0])
+ZEROS = np.array([0.0, 0.0, 1.0, 0.0, -2.0, 0.0])
+STATISTIC_MODES = ("maximum", "minimum", "mean", "median")
+PLACE_MODES = ("edge", "reflect", "symmetric", "wrap")
+
+
+def selection(Sample):
+    def unmapped(fun, *args, of=None, constant=False, **settings):
+        return Sample(fun, args, settings, of=of, constant=constant, vmap=False)
+
+    return [
+        *[
+            Sample(lambda a, x, y, m=mode, k=k: np.choose(a + k, (x, y, 1.5), mode=m), (CHOICE, R, S), of=np.choose)
+            for mode, k in (("raise", 0), ("wrap", 2), ("clip", 1))
+        ],
+        Sample(lambda x: np.compress(GAP, x, 1), (R,), of=np.compress, complex=True),
+        Sample(lambda x: np.compress([1, 0, 1], x), (R,), of=np.compress),
+        Sample(lambda x: x.compress([1, 0, 1], axis=0), (R,), of=np.compress),
+        Sample(lambda x: np.extract(MASK, x), (R,), of=np.extract, complex=True),
+        unmapped(lambda x: np.extract(x > 0.1, x), R, of=np.extract),
+        Sample(
+            lambda x, y: np.select([x > 1, x > 0], [x * y, y], 2.5), (R, S), of=np.select, exact=False
+        ),
+        Sample(lambda x: np.select([MASK], [x]), (R,), of=np.select),
+        Sample(
+            lambda x: np.piecewise(x, [x < 0, x > 1], [np.exp, lambda v: v * v, 0.5]),
+            (R,),
+            of=np.piecewise,
+            exact=False,
+        ),
+        Sample(lambda x: np.piecewise(x, [x > 0], [np.sin]), (R,), of=np.piecewise, exact=False),
+        Sample(lambda x: np.piecewise(x, x > 0, [np.sin, 0.5]), (SCALAR,), of=np.piecewise, exact=False),
+        *[
+            Sample(lambda x, o=o, a=a: np.delete(x, o, a), (R,), of=np.delete, complex=True)
+            for o, a in ((1, 0), ([0, -1], 1), (slice(1, None, 2), 1), (5, None), (GAP, 1))
+        ],
+        *[
+            Sample(lambda x, v, o=o, a=a: np.insert(x, o, v, a), (R, v), of=np.insert)
+            for o, v, a in (
+                (1, VECTOR, 0),
+                (-1, SCALAR, 1),
+                ([0, 3], reals(3, 2, start=7), 1),
+                ([2], reals(3, 1, start=7), 1),
+                (5, VECTOR, None),
+                (slice(0, 2), SCALAR, 0),
+            )
+        ],
+        *[Sample(np.resize, (R, shape), complex=True) for shape in ((2, 3), (4, 5), 7, (0,))],
+        *[unmapped(lambda x, t=t: np.trim_zeros(x * ZEROS, t), reals(6), of=np.trim_zeros) for t in ("fb", "f", "b")],
+        # Padding.
+        *[Sample(np.pad, (R, w), complex=True) for w in (2, ((1, 0), (0, 2)), (1, 2))],
+        Sample(lambda x, v: np.pad(x, 1, constant_values=v), (R, reals(2, 2)), of=np.pad),
+        Sample(np.pad, (R, 1), {"constant_values": 2.5}),
+        *[Sample(np.pad, (R, w), {"mode": m}, complex=True) for m in PLACE_MODES for w in (2, ((0, 7), (9, 1)))],
+        *[
+            Sample(np.pad, (R, w), {"mode": m, "reflect_type": "odd"}, exact=False)
+            for m in ("reflect", "symmetric")
+            for w in (1, ((0, 7), (9, 1)))
+        ],
+        *[
+            Sample(np.pad, (R, ((1, 2), (0, 3))), {"mode": m, **o}, exact=False)
+            for m in STATISTIC_MODES
+            for o in ({}, {"stat_length": 2})
+        ],
+        *[
+            Sample(np.pad, (R, ((1, 2), (0, 3))), {"mode": "linear_ramp", **o}, exact=False)
+            for o in ({}, {"end_values": 1.5})
+        ],
+        # Triangles, diagonals, blocks.
+        *[Sample(np.rot90, (CUBE,), {"k": k}, complex=True) for k in range(4)],
+        Sample(np.rot90, (CUBE,), {"axes": (2, 1)}),
+        *[
+            Sample(fun, (x,), {"k": k}, complex=True)
+            for fun in (np.tril, np.triu)
+            for x, k in ((R, 0), (CUBE, 1), (VECTOR, -1))
+        ],
+        *[Sample(np.diag, (x,), {"k": k}, complex=True) for x in (R, VECTOR) for k in (0, 2, -1)],
+        *[Sample(np.diagflat, (x,), {"k": k}, complex=True) for x in (R[:2, :2], SCALAR) for k in (0, 1)],
+        Sample(
+            lambda x, y: np.block([[x, np.ones((3, 1))], [y, 2.0]]),
+            (R, VECTOR),
+            of=np.block,
+            complex=True,
+        ),
+        Sample(lambda x, y: np.block([x, y]), (VECTOR, OTHER), of=np.block),
+        *[
+            Sample(np.meshgrid, (VECTOR, reals(3), reals(2)), o, complex=True)
+            for o in ({}, {"indexing": "ij"}, {"sparse": True})
+        ],
+        Sample(np.meshgrid, (VECTOR,)),
+        *[
+            Sample(
+                lambda x, f=f, a=a: np.apply_along_axis(f, a, x), (CUBE,), of=np.apply_along_axis, exact=False
+            )
+            for f, a in ((np.sum, 1), (np.cumsum, 0), (lambda v: np.outer(v, v[:2]), -1))
+        ],
+        *[
+            Sample(lambda x, a=a: np.apply_over_axes(np.sum, x, a), (CUBE,), of=np.apply_over_axes, exact=False)
+            for a in ([0, 2], 1)
+        ],
+        *[
+            Sample(np.lib.stride_tricks.sliding_window_view, (R, w), {"axis": a}, complex=True)
+            for w, a in ((2, 1), ((2, 3), None), ((2, 2), (1, 1)))
+        ],
+        # Sets.
+        *[unmapped(np.unique, x) for x in (R, SCALAR)],
+        unmapped(lambda x: np.unique(np.concatenate([x, x[::2]])), VECTOR, of=np.unique),
+        unmapped(np.unique, R, return_index=True, return_counts=True, return_inverse=True),
+        unmapped(np.unique, R, axis=0),
+        *[
+            unmapped(getattr(np, name, None), R)
+            for name in ("unique_values", "unique_counts", "unique_inverse", "unique_all")
+        ],
+        *[
+            unmapped(lambda x, y, f=f: f(x, np.concatenate([x[:2], y])), VECTOR, OTHER, of=f)
+            for f in (np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d)
+        ],
+        unmapped(
+            lambda x: np.intersect1d(x, x[1:], assume_unique=True, return_indices=True),
+            VECTOR,
+            of=np.intersect1d,
+        ),
+        # Comparisons.
+        *[Sample(f, (R, S), constant=True) for f in (np.isclose, np.allclose)],
+        *[Sample(f, (R, R.copy()), constant=True) for f in (np.isclose, np.allclose)],
+        Sample(np.isclose, (R, S), {"atol": 0.5, "rtol": 0.1}, constant=True),
+        Sample(np.isclose, (NAN, NAN.copy()), {"equal_nan": True}, constant=True),
+        *[Sample(f, (R, x), constant=True) for f in (np.array_equal, np.array_equiv) for x in (S, R.copy())],
+        Sample(np.array_equiv, (R, VECTOR), constant=True),
+        Sample(np.array_equal, (NAN, NAN.copy()), {"equal_nan": True}, constant=True),
+        *[Sample(np.isin, (R, R[1]), {"invert": i}, constant=True) for i in (False, True)],
+        unmapped(np.flatnonzero, R, constant=True),
+        unmapped(np.argwhere, R, constant=True),
+        Sample(lambda x, y: np.lexsort((x, np.floor(y))), (LONG, LONG[::-1].copy()), of=np.lexsort, constant=True),
+    ]
+
+
 def rows(Sample):  # the class, handed over since samples.py imports this module
     """Return the rows."""
-    return [*statistics(Sample), *sequences(Sample), *methods(Sample)]
+    return [*statistics(Sample), *sequences(Sample), *methods(Sample), *selection(Sample)]

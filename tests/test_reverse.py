@@ -209,7 +209,7 @@ STEPS = [
     lambda a, b: np.exp(-a * a) * b,
     lambda a, b: a[..., ::-1] + b if np.ndim(a) else a + b,
     lambda a, b: a[..., :1] * b if np.ndim(a) else a * b,
-    lambda a, b: a[..., [0, 0, 2]] + b if np.ndim(a) else a - b,
+    lambda a, b: a[..., [0, 0, -1]] + b if np.ndim(a) else a - b,
     lambda a, b: np.mean(a) - b,
     lambda a, b: np.sum(a * b, axis=-1, keepdims=True) if np.ndim(a * b) else a,
     lambda a, b: np.where(X > 1.5, a, b),

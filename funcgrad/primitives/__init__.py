@@ -11,6 +11,7 @@ from funcgrad.primitives import (
     polynomials,
     products,
     reductions,
+    selection,
     sequences,
     shaping,
     statistics,

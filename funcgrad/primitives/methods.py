@@ -167,9 +167,11 @@ for _ufunc in (*SMOOTH, *STEPWISE):
     METHOD_HANDLERS[_ufunc, "outer"] = _outer(_ufunc)
 for _ufunc in SMOOTH:
     METHOD_HANDLERS[_ufunc, "accumulate"] = _accumulate(_ufunc)
-    METHOD_HANDLERS[_ufunc, "reduceat"] = _reduceat(_ufunc)
-    METHOD_HANDLERS.setdefault((_ufunc, "reduce"), _reduce(_ufunc))
     METHOD_HANDLERS.setdefault((_ufunc, "at"), _refuse_at(_ufunc))
+    # NumPy 2.4 itself gives a ** d for np.power.reduce([a, b, c, d]) on machines with AVX-512.
+    if _ufunc not in (np.power, np.float_power, np.arctan2):
+        METHOD_HANDLERS[_ufunc, "reduceat"] = _reduceat(_ufunc)
+        METHOD_HANDLERS.setdefault((_ufunc, "reduce"), _reduce(_ufunc))
 METHOD_HANDLERS[np.add, "accumulate"] = _accumulate_by(np.cumsum)
 METHOD_HANDLERS[np.multiply, "accumulate"] = _accumulate_by(np.cumprod)
 for _ufunc in (np.maximum, np.minimum):

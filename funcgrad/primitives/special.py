@@ -36,8 +36,11 @@ def refused(ct: Any) -> NoReturn:
 
 def _find(name: str) -> Any:
     """Return a ufunc of `scipy.special`, a private one too, or None if this release has none."""
-    ufunc = getattr(sc, name, None) or getattr(getattr(sc, "_ufuncs", None), name, None)
-    return ufunc if isinstance(ufunc, np.ufunc) and ufunc not in HANDLERS else None
+    for module in (sc, getattr(sc, "_ufuncs", None)):
+        ufunc = getattr(module, name, None)
+        if isinstance(ufunc, np.ufunc):
+            return None if ufunc in HANDLERS else ufunc
+    return None
 
 
 def rule(names: str, *partials: Any) -> None:
@@ -665,7 +668,8 @@ def _elliprd_dx(x: Any, y: Any, z: Any, ans: Any) -> Any:
 
 def _elliprd_dz(x: Any, y: Any, z: Any, ans: Any) -> Any:
     """Return what remains by Euler's theorem: the degree is -3/2."""
-    others = x * _elliprd_dx(x, y, z, ans) + y * _elliprd_dx(y, x, z, ans)
+    first = np.where(x == 0, 0, x * _elliprd_dx(x, y, z, ans))  # the slope is infinite at 0
+    others = first + y * _elliprd_dx(y, x, z, ans)
     return -(1.5 * ans + others) / z
 
 

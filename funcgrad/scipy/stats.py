@@ -299,14 +299,14 @@ def _log_binom(n: Any, k: Any) -> Any:
 poisson = Discrete(
     "poisson",
     ("mu",),
-    logpmf=sc.xlogy - sc.gammaln(k + 1.0) - mu,
+    logpmf=lambda k, mu: sc.xlogy(k, mu) - sc.gammaln(k + 1.0) - mu,
     cdf=sc.pdtr,
     sf=sc.pdtrc,
 )
 bernoulli = Discrete(
     "bernoulli",
     ("p",),
-    logpmf=sc.xlogy + sc.xlog1py(1 - k, -p),
+    logpmf=lambda k, p: sc.xlogy(k, p) + sc.xlog1py(1 - k, -p),
     cdf=lambda k, p: np.where(k < 1, 1 - p, 1.0),
     sf=lambda k, p: np.where(k < 1, p, 0.0),
     top=lambda p: 1,

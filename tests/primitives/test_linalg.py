@@ -7,7 +7,7 @@ from funcgrad import FuncgradError, grad, hessian, jvp, vjp, vmap
 
 ONE = np.eye(3)
 SINGULAR = np.diag([1.0, 2.0, 0.0])
-RNG_FREE = np.array([[2.0, 0.3, -0.4], [0.1, 3.0, 0.5], [0.2, -0.6, 4.5]])
+MATRIX = np.array([[2.0, 0.3, -0.4], [0.1, 3.0, 0.5], [0.2, -0.6, 4.5]])
 
 
 # --- determinants --------------------------------------------------------------------------------
@@ -29,10 +29,10 @@ def test_the_hessian_of_a_determinant_exists_at_zero():
 def test_the_third_derivative_of_a_determinant_along_a_line():
     # det(t A) = t^3 det(A)
     def along(t):
-        return np.linalg.det(t * RNG_FREE)
+        return np.linalg.det(t * MATRIX)
 
     third = grad(grad(grad(along)))(1.3)
-    np.testing.assert_allclose(third, 6 * np.linalg.det(RNG_FREE), rtol=1e-12)
+    np.testing.assert_allclose(third, 6 * np.linalg.det(MATRIX), rtol=1e-12)
 
 
 def test_slogdet_of_a_singular_matrix_raises_when_differentiated():
@@ -48,7 +48,7 @@ def test_slogdet_of_a_singular_matrix_raises_when_differentiated():
 )
 def test_the_gradient_of_equal_values_is_finite(values):
     np.testing.assert_allclose(grad(lambda a: np.sum(values(a) ** 2))(ONE), 2 * ONE, atol=1e-14)
-    value, change = jvp(values, (ONE,), (np.diag([1.0, 2.0, 3.0]),))
+    _, change = jvp(values, (ONE,), (np.diag([1.0, 2.0, 3.0]),))
     assert np.sum(change) == pytest.approx(6)
 
 
@@ -69,13 +69,9 @@ def test_a_function_of_a_matrix_at_equal_eigenvalues_is_never_silently_wrong():
     assert np.isnan(grad(same)(ONE)).any()
 
 
-def test_eigenvectors_that_are_dependent_raise_or_are_infinite():
-    with np.errstate(all="ignore"):
-        try:
-            g = grad(lambda a: np.linalg.eig(a)[1][0, 0])(np.array([[1.0, 1.0], [0.0, 1.0]]))
-        except np.linalg.LinAlgError:
-            return
-    assert not np.isfinite(g).all() or np.abs(g).max() > 1e7
+def test_eigenvectors_that_are_dependent_have_no_finite_derivative():
+    defective = np.array([[1.0, 1.0], [0.0, 1.0]])
+    assert not np.isfinite(grad(lambda a: np.linalg.eig(a)[1][1, 1])(defective)).all()
 
 
 def test_complex_eigenvalues_of_real_matrices_may_differ_by_example():
@@ -98,7 +94,7 @@ def test_complex_eigenvalues_of_real_matrices_may_differ_by_example():
     ],
 )
 def test_gradients_of_functions_of_one_triangle_are_symmetric(fun):
-    a = RNG_FREE + RNG_FREE.T
+    a = MATRIX + MATRIX.T
     g = grad(lambda a: np.sum(fun(a) * np.cos(np.arange(3.0))))(a)
     np.testing.assert_allclose(g, g.T, atol=1e-14)
 
@@ -108,8 +104,9 @@ def test_gradients_of_functions_of_one_triangle_are_symmetric(fun):
 
 @pytest.mark.parametrize("order", [None, 1, 2, 3, 2.5, 0.5, -1, -2, np.inf, -np.inf, 0])
 def test_the_gradient_of_a_vector_norm_at_zero_is_zero(order):
-    assert grad(lambda x: np.linalg.norm(x, order))(np.zeros(3)).tolist() == [0, 0, 0]
-    assert grad(lambda x: np.linalg.vector_norm(x))(np.zeros(3)).tolist() == [0, 0, 0]
+    with np.errstate(divide="ignore"):  # NumPy warns of negative orders
+        assert grad(lambda x: np.linalg.norm(x, order))(np.zeros(3)).tolist() == [0, 0, 0]
+    assert grad(np.linalg.vector_norm)(np.zeros(3)).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("order", [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
@@ -218,7 +215,7 @@ def test_two_dimensional_cross_products_warn_as_in_numpy():
         g = grad(lambda x: np.cross(x, np.array([1.0, 2.0])))(np.ones(2))
     assert g.tolist() == [2, -1]
     for x, y in ((ONE[:, :2], ONE), (ONE, ONE[:, :2])):
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="2-dimensional"):
             expected = np.cross(x, y)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="2-dimensional"):
             assert vjp(np.cross, x, y)[0].tolist() == expected.tolist()

@@ -1,0 +1,623 @@
+"""Choosing, inserting, padding and arranging entries; sets; comparisons of whole arrays."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import HANDLERS, Tracer, as_array, existing, handle, is_traced, unsupported
+from funcgrad.primitives.axes import normalize_axes, normalize_axis
+from funcgrad.primitives.statistics import no_out, settled
+
+
+def _take(x: Any, indices: Any, axis: int) -> Any:
+    """Return entries along an axis; `indices` are plain."""
+    return x[(slice(None),) * axis + (indices,)]
+
+
+def _flat(x: Any, axis: Any) -> tuple[Any, int]:
+    """Return an array and the axis to work on: None means the flat array's."""
+    x = as_array(x)
+    if axis is None:
+        return x.reshape(-1), 0
+    return x, normalize_axis(axis, x.ndim)
+
+
+# --- choosing ------------------------------------------------------------------------------------
+
+
+@handle(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """Return, entry by entry, the value of the choice whose number stands in `a`."""
+    no_out("np.choose", out)
+    options = np.broadcast_arrays(*[as_array(x) for x in choices])
+    a, n = as_array(a), len(options)
+    if a.dtype.kind not in "iub":
+        raise TypeError(f"Cannot cast array data from {a.dtype!r} to dtype('int64')")
+    if mode == "raise":
+        if not isinstance(a, Tracer) and np.any((a < 0) | (a >= n)):
+            raise ValueError("invalid entry in choice array")
+    elif mode not in ("wrap", "clip"):
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+    a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
+    result = options[0]
+    for i, x in enumerate(options):
+        result = np.where(a == i, x, result)
+    return result
+
+
+@handle(np.compress)
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """Return the slices along an axis for which the condition holds."""
+    no_out("np.compress", out)
+    mask = settled(condition) != 0
+    if mask.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
+    a, axis = _flat(a, axis)
+    return _take(a, np.flatnonzero(mask), axis)
+
+
+@handle(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """Return the entries for which the condition holds."""
+    return as_array(arr).reshape(-1)[np.flatnonzero(settled(condition))]
+
+
+@handle(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Return, entry by entry, the choice whose condition is the first to hold."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if not len(condlist):
+        raise ValueError("select with an empty condition list is not possible")
+    conditions = [as_array(c) for c in condlist]
+    if any(c.dtype != np.bool_ for c in conditions):
+        raise TypeError("invalid entry in condlist: should be boolean ndarray")
+    kind = np.result_type(*[as_array(x) if is_traced(x) else x for x in choicelist], default)
+    result = as_array(default).astype(kind)
+    for condition, x in zip(conditions[::-1], choicelist[::-1]):
+        result = np.where(condition, as_array(x).astype(kind), result)
+    return result
+
+
+@handle(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Return, entry by entry, the function whose condition holds (the last of them), or 0.
+
+    As NumPy does it, each function sees the entries it is for alone; under vmap, where their number
+    differs from example to example, it sees them all.
+    """
+    x = as_array(x)
+    funs = list(funclist)
+    if isinstance(condlist, (bool, np.bool_)) or (
+        not isinstance(condlist, (list, tuple)) and as_array(condlist).ndim == x.ndim
+    ):
+        condlist = [condlist]
+    elif isinstance(condlist, (list, tuple)) and not is_traced(condlist):
+        condlist = condlist if np.ndim(condlist[0]) or not x.ndim else [condlist]
+    masks = [as_array(c).astype(bool) for c in condlist]
+    if len(funs) == len(masks) + 1:
+        masks.append(~np.any(np.stack(np.broadcast_arrays(*masks)), axis=0))
+    elif len(funs) != len(masks):
+        raise ValueError(
+            f"with {len(masks)} condition(s), either {len(masks)} or {len(masks) + 1} functions are expected"
+        )
+    result = np.zeros_like(x)
+    for mask, fun in zip(masks, funs):
+        result = _piece(result, x, mask, fun, args, kw)
+    return result
+
+
+def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
+    if not callable(fun):
+        return np.where(mask, fun, result).astype(x.dtype)
+    if isinstance(mask, Tracer):
+        return np.where(mask, fun(x, *args, **kw), result).astype(x.dtype)
+    places = np.flatnonzero(np.broadcast_to(mask, x.shape))
+    if not len(places):
+        return result
+    values = as_array(fun(x.reshape(-1)[places], *args, **kw)).astype(x.dtype)
+    order = np.zeros(x.size, np.intp)
+    order[places] = np.arange(len(places))
+    spread = np.broadcast_to(values, places.shape)[order].reshape(x.shape)
+    return np.where(mask, spread, result)
+
+
+# --- deleting and inserting ----------------------------------------------------------------------
+
+
+@handle(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    """Return the array without the slices named."""
+    arr, axis = _flat(arr, axis)
+    return _take(arr, np.delete(np.arange(arr.shape[axis]), _plain_index(obj)), axis)
+
+
+def _plain_index(obj: Any) -> Any:
+    return obj if isinstance(obj, slice) else settled(obj)
+
+
+@handle(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """Insert slices before the places named."""
+    arr, axis = _flat(arr, axis)
+    n, values = arr.shape[axis], as_array(values).astype(arr.dtype)
+    places = np.arange(n)[obj] if isinstance(obj, slice) else settled(obj)
+    values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
+    single = places.ndim == 0
+    if places.dtype == np.bool_:
+        places = np.flatnonzero(places)
+    if single:
+        values = np.moveaxis(values, 0, axis)
+    number = values.shape[axis] if single or places.size == 1 else places.size
+    shape = (*arr.shape[:axis], number, *arr.shape[axis + 1 :])
+    new = np.arange(n, n + number)
+    order = np.insert(np.arange(n), places.reshape(()) if places.size == 1 else places, new)
+    return _take(np.concatenate([arr, np.broadcast_to(values, shape)], axis), order, axis)
+
+
+@handle(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    """Repeat the flat array until it fills a shape."""
+    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    a = as_array(a).reshape(-1)
+    size = 1
+    for n in shape:
+        if n < 0:
+            raise ValueError("all elements of `new_shape` must be non-negative")
+        size *= n
+    if not a.size or not size:
+        return np.zeros_like(a, shape=shape)
+    return a[np.arange(size) % a.size].reshape(shape)
+
+
+@handle(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Drop leading and trailing zeros (of each axis)."""
+    filt, trim = as_array(filt), trim.lower()
+    if trim not in ("fb", "bf", "f", "b"):
+        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    found = np.argwhere(settled(filt))
+    index = [slice(None)] * filt.ndim
+    for i in normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), filt.ndim):
+        start = found[:, i].min() if len(found) else filt.shape[i]
+        stop = found[:, i].max() + 1 if len(found) else 0
+        index[i] = slice(start if "f" in trim else None, stop if "b" in trim else None)
+    return filt[tuple(index)]
+
+
+# --- padding -------------------------------------------------------------------------------------
+
+
+def _pairs(x: Any, ndim: int) -> list[Any]:
+    """Return (before, after) for each axis, from NumPy's short forms or traced numbers."""
+    x = as_array(x)
+    pairs = np.broadcast_to(x, (ndim, 2))
+    return [(pairs[i, 0], pairs[i, 1]) for i in range(ndim)]
+
+
+def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
+    if isinstance(pad_width, dict):
+        given = {normalize_axis(axis, ndim): width for axis, width in pad_width.items()}
+        pad_width = [np.broadcast_to(given.get(i, 0), 2).tolist() for i in range(ndim)]
+    widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
+    if widths.dtype.kind not in "iu":
+        raise TypeError("`pad_width` must be of integral type.")
+    if np.any(widths < 0):
+        raise ValueError("index can't contain negative values")
+    return [(int(a), int(b)) for a, b in widths]
+
+
+def _constant_ends(x: Any, axis: int, before: int, after: int, values: Any) -> Any:
+    ends = []
+    for n, value in zip((before, after), values):
+        shape = (*x.shape[:axis], n, *x.shape[axis + 1 :])
+        ends.append(np.broadcast_to(as_array(value).astype(x.dtype), shape))
+    return np.concatenate([ends[0], x, ends[1]], axis)
+
+
+def _ramp(x: Any, axis: int, before: int, after: int, values: Any) -> Any:
+    """Pad with straight lines from the edges to the values."""
+    first, last = _take(x, [0], axis), _take(x, [-1], axis)
+    ends = []
+    for n, edge, value in ((before, first, values[0]), (after, last, values[1])):
+        value = np.broadcast_to(as_array(value).astype(x.dtype), edge.shape)
+        flat = [np.squeeze(y, axis) for y in (value, edge)]
+        ends.append(np.linspace(*flat, num=n, endpoint=False, dtype=x.dtype, axis=axis))
+    return np.concatenate([ends[0], x, np.flip(ends[1], axis)], axis)
+
+
+_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+
+
+def _statistic(x: Any, axis: int, before: int, after: int, mode: str, lengths: Any) -> Any:
+    """Pad with a statistic of the entries next to the edge."""
+    n, ends = x.shape[axis], []
+    for places, length in zip((slice(None, None), slice(None, None, -1)), lengths):
+        chosen = np.arange(n)[places][: n if length is None else int(length)]
+        part = _take(x, np.sort(chosen), axis)
+        value = _STATISTICS[mode](part, axis=axis, keepdims=True)
+        ends.append(np.round(value) if x.dtype.kind in "iu" else value)
+    widths = [(*x.shape[:axis], k, *x.shape[axis + 1 :]) for k in (before, after)]
+    filled = [np.broadcast_to(e, w).astype(x.dtype) for e, w in zip(ends, widths)]
+    return np.concatenate([filled[0], x, filled[1]], axis)
+
+
+def _odd(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
+    """Pad with the mirror image turned about the edge value, in steps of at most the array's length."""
+    skip = int(mode == "reflect")
+    if x.shape[axis] == 1:
+        return _by_place(x, axis, before, after, "edge")
+    while before or after:
+        n = x.shape[axis]
+        head, tail = min(before, n - skip), min(after, n - skip)
+        left = 2 * _take(x, [0], axis) - _take(x, np.arange(head)[::-1] + skip, axis)
+        right = 2 * _take(x, [-1], axis) - _take(x, n - 1 - skip - np.arange(tail), axis)
+        x = np.concatenate([left, x, right], axis)
+        before, after = before - head, after - tail
+    return x
+
+
+def _by_place(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
+    """Pad with entries of the array: which ones is a matter of places alone."""
+    return _take(x, np.pad(np.arange(x.shape[axis]), (before, after), mode), axis)  # type: ignore[call-overload]
+
+
+_OPTIONS = {
+    "constant": {"constant_values": 0},
+    "linear_ramp": {"end_values": 0},
+    "reflect": {"reflect_type": "even"},
+    "symmetric": {"reflect_type": "even"},
+    **{name: {"stat_length": None} for name in _STATISTICS},
+    **{name: {} for name in ("edge", "wrap", "empty")},
+}
+
+
+@handle(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Pad by any of NumPy's modes, axis by axis."""
+    array = as_array(array)
+    if callable(mode):
+        unsupported("np.pad with a function as mode", "join the parts with np.concatenate")
+    if mode not in _OPTIONS:
+        raise ValueError(f"mode '{mode}' is not supported")
+    unknown = set(kwargs) - set(_OPTIONS[mode])
+    if unknown:
+        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
+    options = {**_OPTIONS[mode], **kwargs}
+    for axis, (before, after) in enumerate(_widths(pad_width, array.ndim)):
+        if before or after:
+            array = _padded(array, axis, before, after, mode, options)
+    return array
+
+
+def _padded(x: Any, axis: int, before: int, after: int, mode: str, options: Any) -> Any:
+    if mode in ("constant", "empty"):
+        values = _pairs(options.get("constant_values", 0), x.ndim)[axis]
+        return _constant_ends(x, axis, before, after, values)
+    if not x.shape[axis]:
+        raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
+    if mode == "linear_ramp":
+        return _ramp(x, axis, before, after, _pairs(options["end_values"], x.ndim)[axis])
+    if mode in _STATISTICS:
+        lengths = options["stat_length"]
+        lengths = (None, None) if lengths is None else _pairs(lengths, x.ndim)[axis]
+        return _statistic(x, axis, before, after, mode, lengths)
+    if options.get("reflect_type") == "odd":
+        return _odd(x, axis, before, after, mode)
+    return _by_place(x, axis, before, after, mode)
+
+
+# --- triangles and diagonals ---------------------------------------------------------------------
+
+
+@handle(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """Rotate in the plane of two axes."""
+    m = as_array(m)
+    i, j = [normalize_axis(axis, m.ndim) for axis in axes]
+    if i == j:
+        raise ValueError("Axes must be different.")
+    k = k % 4
+    if k == 0:
+        return m[:]
+    if k == 2:
+        return np.flip(m, (i, j))
+    return np.swapaxes(np.flip(m, j), i, j) if k == 1 else np.flip(np.swapaxes(m, i, j), j)
+
+
+def _triangle(m: Any, k: int, lower: bool) -> Any:
+    m = as_array(m)
+    m = np.broadcast_to(m, (*m.shape, *m.shape)) if m.ndim == 1 else m
+    mask = np.tri(*m.shape[-2:], k=k if lower else k - 1, dtype=bool)
+    return np.where(mask if lower else ~mask, m, 0)
+
+
+@handle(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    """Return the lower triangle."""
+    return _triangle(m, k, True)
+
+
+@handle(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    """Return the upper triangle."""
+    return _triangle(m, k, False)
+
+
+@handle(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    """Return a diagonal, or the matrix with that diagonal."""
+    v = as_array(v)
+    if v.ndim not in (1, 2):
+        raise ValueError("Input must be 1- or 2-d.")
+    rows, columns = max(-k, 0), max(k, 0)
+    if v.ndim == 1:
+        n = len(v) + abs(k)
+        places = np.arange(len(v))
+        return HANDLERS["scatter"](v, index=(places + rows, places + columns), shape=(n, n))
+    places = np.arange(max(min(v.shape[0] - rows, v.shape[1] - columns), 0))
+    return v[places + rows, places + columns]
+
+
+@handle(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """Return the matrix with the flat array on a diagonal."""
+    return diag(as_array(v).reshape(-1), k)
+
+
+# --- arranging -----------------------------------------------------------------------------------
+
+
+def _depth(x: Any) -> int:
+    return 1 + _depth(x[0]) if isinstance(x, list) else 0
+
+
+def _joined(x: Any, axis: int, ndim: int) -> Any:
+    if not isinstance(x, list):
+        x = as_array(x)
+        return x.reshape((1,) * (ndim - x.ndim) + x.shape)
+    if not x:
+        raise ValueError("List at arrays cannot be empty")
+    return np.concatenate([_joined(y, axis + 1, ndim) for y in x], axis)
+
+
+def _widest(x: Any) -> int:
+    return max([_widest(y) for y in x]) if isinstance(x, list) else np.ndim(x)
+
+
+@handle(np.block)
+def block(arrays: Any) -> Any:
+    """Join nested lists of blocks."""
+    depth = _depth(arrays)
+    ndim = max(depth, _widest(arrays))
+    return _joined(arrays, ndim - depth, ndim)
+
+
+@handle(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    """Return the coordinates of the points of a grid."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
+    arrays = [as_array(x).reshape(-1) for x in xi]
+    axes = list(range(len(arrays)))
+    if indexing == "xy" and len(arrays) > 1:
+        axes[:2] = [1, 0]
+    shape, found = [1] * len(arrays), []
+    for x, axis in zip(arrays, axes):
+        lengths = [1] * len(arrays)
+        lengths[axis] = shape[axis] = x.size
+        found.append(x.reshape(tuple(lengths)))
+    return tuple(found if sparse else [np.broadcast_to(x, tuple(shape)) for x in found])
+
+
+@handle(np.apply_along_axis)
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """Apply a function to the 1-d slices along an axis, one by one."""
+    arr = as_array(arr)
+    axis = normalize_axis(axis, arr.ndim)
+    moved = np.moveaxis(arr, axis, -1)
+    lead = moved.shape[:-1]
+    if 0 in lead:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    results = [as_array(func1d(moved[i], *args, **kwargs)) for i in np.ndindex(*lead)]
+    inner = results[0].shape
+    joined = np.stack(results).reshape((*lead, *inner))
+    ends = tuple(range(len(lead), len(lead) + len(inner)))
+    return np.moveaxis(joined, ends, tuple(range(axis, axis + len(inner))))
+
+
+@handle(np.apply_over_axes)
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """Apply a reduction over one axis after the other, keeping the axes."""
+    a = as_array(a)
+    for axis in [axes] if np.ndim(axes) == 0 else list(axes):
+        axis = normalize_axis(axis, a.ndim)
+        result = func(a, axis)
+        a = result if result.ndim == a.ndim else np.expand_dims(result, axis)
+    return a
+
+
+@handle(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    """Return the windows of an array (a copy: a traced array has no strides)."""
+    x = as_array(x)
+    shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
+    axes = normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), x.ndim)
+    if len(shape) != len(axes):
+        raise ValueError(
+            f"window_shape {shape} must have one entry for each of the axes {axes}"
+        )
+    for i, n in zip(axes, shape):
+        count = x.shape[i] - n + 1
+        if n < 0 or count < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+        places = np.arange(count)[:, None] + np.arange(n)
+        x = np.moveaxis(_take(x, places, i), i + 1, -1)
+    return x
+
+
+# --- sets ----------------------------------------------------------------------------------------
+
+
+@handle(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    **options: Any,
+) -> Any:
+    """Return the sorted different entries; the first of equal ones takes the derivative."""
+    ar = as_array(ar)
+    values, index, *rest = np.unique(
+        settled(ar), True, return_inverse, return_counts, axis, **options
+    )
+    del values
+    found = ar.reshape(-1)[index] if axis is None else _take(ar, index, normalize_axis(axis, ar.ndim))
+    results = (found, *([index] if return_index else []), *rest)
+    return results if len(results) > 1 else found
+
+
+def _unique_tuple(fun: Any) -> None:
+    """Declare one of the array API's four."""
+
+    @handle(fun)
+    def unique_tuple(x: Any, /) -> Any:
+        plain = fun(settled(x))
+        values = unique(x, equal_nan=False)
+        return values if fun.__name__ == "unique_values" else type(plain)(values, *plain[1:])
+
+
+for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_values"):
+    _unique_tuple(_fun)
+
+
+@handle(np.union1d)
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """Return the entries that are in either array."""
+    return unique(np.concatenate([as_array(x).reshape(-1) for x in (ar1, ar2)]))
+
+
+@handle(np.intersect1d)
+def intersect1d(
+    ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
+) -> Any:
+    """Return the entries that are in both arrays; those of the first take the derivative."""
+    _, first, second = np.intersect1d(settled(ar1), settled(ar2), assume_unique, True)
+    found = as_array(ar1).reshape(-1)[first]
+    return (found, first, second) if return_indices else found
+
+
+@handle(np.setdiff1d)
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Return the entries of the first array that are not in the second."""
+    first = as_array(ar1).reshape(-1) if assume_unique else unique(ar1)
+    return first[np.flatnonzero(np.isin(settled(first), settled(ar2), invert=True))]
+
+
+@handle(np.setxor1d)
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Return the entries that are in one array alone."""
+    parts = [as_array(x).reshape(-1) if assume_unique else unique(x) for x in (ar1, ar2)]
+    joined = np.concatenate(parts)
+    _, index, counts = np.unique(settled(joined), return_index=True, return_counts=True)
+    return joined[index[counts == 1]]
+
+
+# --- comparisons: constants ----------------------------------------------------------------------
+
+
+def _truth(x: Any) -> Any:
+    """Return a Python bool, or under vmap one for each example."""
+    return x if isinstance(x, Tracer) else bool(x)
+
+
+@handle(np.isclose)
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Tell which entries are equal within a tolerance."""
+    a, b = as_array(a), as_array(b)
+    if b.dtype.kind not in "fc":
+        b = b.astype(np.float64)
+    finite = np.isfinite(b)
+    a, b = a + np.zeros_like(b), b + np.zeros_like(a)
+    gap = np.where(finite & np.isfinite(a), np.abs(np.where(finite, a - np.where(finite, b, 0), 0)), 0)
+    near = (gap <= atol + rtol * np.abs(np.where(finite, b, 0))) & finite & np.isfinite(a)
+    same = near | (a == b)
+    return same | (np.isnan(a) & np.isnan(b)) if equal_nan else same
+
+
+@handle(np.allclose)
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Tell whether all entries are equal within a tolerance."""
+    return _truth(np.all(isclose(a, b, rtol, atol, equal_nan)))
+
+
+@handle(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """Tell whether two arrays have one shape and equal entries."""
+    a1, a2 = as_array(a1), as_array(a2)
+    if a1.shape != a2.shape:
+        return False
+    same = a1 == a2
+    return _truth(np.all(same | (np.isnan(a1) & np.isnan(a2)) if equal_nan else same))
+
+
+@handle(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Tell whether two arrays are equal after broadcasting."""
+    a1, a2 = as_array(a1), as_array(a2)
+    try:
+        np.broadcast_shapes(a1.shape, a2.shape)
+    except ValueError:
+        return False
+    return _truth(np.all(a1 == a2))
+
+
+@handle(np.isin)
+def isin(
+    element: Any,
+    test_elements: Any,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    kind: Any = None,
+) -> Any:
+    """Tell which entries are among the others."""
+    element, others = as_array(element), as_array(test_elements).reshape(-1)
+    found = np.any(element[..., None] == others, axis=-1)
+    return ~found if invert else found
+
+
+@handle(np.flatnonzero)
+def flatnonzero(a: Any) -> Any:
+    """Return the places of the entries of the flat array that are not zero."""
+    return np.nonzero(as_array(a).reshape(-1))[0]
+
+
+@handle(np.argwhere)
+def argwhere(a: Any) -> Any:
+    """Return the places of the entries that are not zero, one per row."""
+    return np.argwhere(settled(a))
+
+
+@handle(np.lexsort)
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Return the indices that sort by several keys, the last first."""
+    keys = [as_array(k) for k in keys]
+    axis = normalize_axis(axis, keys[0].ndim)
+    order = np.argsort(keys[0], axis=axis, kind="stable")
+    for key in keys[1:]:
+        key = HANDLERS[np.take_along_axis](key, order, axis)
+        then = np.argsort(key, axis=axis, kind="stable")
+        order = HANDLERS[np.take_along_axis](order, then, axis)
+    return order
+
+
+@handle(np.ix_)
+def ix_(*args: Any) -> Any:
+    """Return index arrays for the grid of all pairs of places."""
+    return np.ix_(*[settled(x) for x in args])
