@@ -464,6 +464,8 @@ class TapeTracer(Tracer):
             or type(primitive) is not Primitive
             or not primitive.slots
         ):
+            if ufunc is np.matmul and not kwargs and type(inputs[0]) is ndarray:
+                return _rmatmul(self, inputs[0])
             if method == "__call__":
                 return call_ufunc(ufunc, inputs, kwargs)
             return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from funcgrad.core import METHOD_HANDLERS
+from funcgrad.core import METHOD_HANDLERS, existing
 from funcgrad.primitives.methods import SMOOTH, STEPWISE
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -444,7 +444,7 @@ def selection(Sample):
         *[unmapped(lambda x, t=t: np.trim_zeros(x * ZEROS, t), reals(6), of=np.trim_zeros) for t in ("fb", "f", "b")],
         # Padding.
         *[Sample(np.pad, (R, w), complex=True) for w in (2, ((1, 0), (0, 2)), (1, 2))],
-        Sample(lambda x, v: np.pad(x, 1, constant_values=v), (R, reals(2, 2)), of=np.pad),
+        Sample(lambda x: np.pad(x, 1, constant_values=x[:2, :2]), (R,), of=np.pad),
         Sample(np.pad, (R, 1), {"constant_values": 2.5}),
         *[Sample(np.pad, (R, w), {"mode": m}, complex=True) for m in PLACE_MODES for w in (2, ((0, 7), (9, 1)))],
         *[
@@ -503,8 +503,8 @@ def selection(Sample):
         unmapped(np.unique, R, return_index=True, return_counts=True, return_inverse=True),
         unmapped(np.unique, R, axis=0),
         *[
-            unmapped(getattr(np, name, None), R)
-            for name in ("unique_values", "unique_counts", "unique_inverse", "unique_all")
+            unmapped(lambda x, f=f: tuple(f(x)), R, of=f)
+            for f in existing("unique_counts", "unique_inverse", "unique_all")
         ],
         *[
             unmapped(lambda x, y, f=f: f(x, np.concatenate([x[:2], y])), VECTOR, OTHER, of=f)
@@ -515,6 +515,7 @@ def selection(Sample):
             VECTOR,
             of=np.intersect1d,
         ),
+        *[unmapped(f, R) for f in existing("unique_values")],
         # Comparisons.
         *[Sample(f, (R, S), constant=True) for f in (np.isclose, np.allclose)],
         *[Sample(f, (R, R.copy()), constant=True) for f in (np.isclose, np.allclose)],

@@ -57,6 +57,13 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     return _take(a, np.flatnonzero(mask), axis)
 
 
+def _compress_method(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return compress(condition, self, axis, out)
+
+
+Tracer.compress = _compress_method  # type: ignore[attr-defined]  # the method's array comes first
+
+
 @handle(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Return the entries for which the condition holds."""
@@ -445,7 +452,8 @@ def sliding_window_view(
     """Return the windows of an array (a copy: a traced array has no strides)."""
     x = as_array(x)
     shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
-    axes = normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), x.ndim)
+    given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
+    axes = [normalize_axis(i, x.ndim) for i in given]  # an axis may come twice
     if len(shape) != len(axes):
         raise ValueError(
             f"window_shape {shape} must have one entry for each of the axes {axes}"
