@@ -358,6 +358,14 @@ def _norms(Sample: Any) -> list[Any]:
             for p in MATRIX_ORDERS
         ],
         Sample(np.linalg.cond, (TALL,), exact=False),
+        *[
+            Sample(np.linalg.vector_norm, (np.zeros((0, 3)),), {"axis": 1, "ord": order})
+            for order in (1, 2, 3, np.inf)
+        ],
+        *[
+            Sample(np.linalg.norm, (np.zeros((3, 0)), order), {"axis": axis}, exact=False)
+            for order, axis in ((2, 1), (np.inf, 1), (2, None), ("nuc", None), (1, None))
+        ],
     ]
 
 

@@ -55,6 +55,7 @@ WIDE = np.float64(1)  # NumPy adds float32 weights in float32
 EDGES = np.array([-1.0, 0.0, 0.5, 1.5])
 COUNTED = np.array([0, 3, 1, 3, 4, 1, 1])
 
+
 def statistics(Sample):
     return [
         *[
@@ -89,10 +90,16 @@ def statistics(Sample):
             Sample(np.quantile, (LONG, 0.37), {"method": method}, exact=False, since=(2, 0))
             for method in METHODS
         ],
-        *[Sample(np.quantile, (R, np.array([0.21, 0.83])), axis, exact=False) for axis in EVERY_AXIS[:3]],
+        *[
+            Sample(np.quantile, (R, np.array([0.21, 0.83])), axis, exact=False)
+            for axis in EVERY_AXIS[:3]
+        ],
         Sample(np.quantile, (R, np.array(0.4)), {"axis": 0, "keepdims": True}, exact=False),
         Sample(np.quantile, (R, np.array([[0.21], [0.83]])), {"axis": (0, 1)}, exact=False),
-        *[Sample(np.percentile, (R, np.array([21.0, 83.0])), axis, exact=False) for axis in EVERY_AXIS[:3]],
+        *[
+            Sample(np.percentile, (R, np.array([21.0, 83.0])), axis, exact=False)
+            for axis in EVERY_AXIS[:3]
+        ],
         Sample(np.percentile, (R, 30), {"axis": -1}, exact=False),
         *[
             Sample(skipping(fun), (CUBE,), {"q": q, **axis}, of=fun, exact=False)
@@ -112,7 +119,10 @@ def statistics(Sample):
             complex=True,
         ),
         Sample(
-            lambda x, w: np.average(x, (2, 0), w), (CUBE, positive(4, 2)), of=np.average, exact=False
+            lambda x, w: np.average(x, (2, 0), w),
+            (CUBE, positive(4, 2)),
+            of=np.average,
+            exact=False,
         ),
         *[Sample(np.cov, (R,), o, exact=False, complex=True) for o in ({}, {"rowvar": False})],
         *[Sample(np.cov, (R,), o, exact=False) for o in ({"bias": True}, {"ddof": 0})],
@@ -120,8 +130,22 @@ def statistics(Sample):
         Sample(np.cov, (VECTOR, OTHER), exact=False, complex=True),
         Sample(np.cov, (R, S), {"fweights": np.array([1, 2, 1, 3])}, exact=False),
         Sample(lambda x, w: np.cov(x, aweights=w), (R, positive(4)), of=np.cov, exact=False),
-        *[Sample(np.corrcoef, (R**2,), o, exact=False, complex=True) for o in ({}, {"rowvar": False})],
+        *[
+            Sample(np.corrcoef, (R**2,), o, exact=False, complex=True)
+            for o in ({}, {"rowvar": False})
+        ],
         Sample(np.corrcoef, (VECTOR**2, OTHER), exact=False),
+        # Ties that stay ties.
+        *[
+            Sample(lambda x, f=f: f(np.concatenate([x, x, x[:2]])), (LONG,), of=f, exact=False)
+            for f in (np.median, np.nanmedian)
+        ],
+        Sample(
+            lambda x: np.quantile(np.concatenate([x, x]), [0.2, 0.7], axis=0),
+            (R,),
+            of=np.quantile,
+            exact=False,
+        ),
         # Counts are constants; weights are not.
         Sample(lambda x: np.histogram(x)[0], (LONG,), of=np.histogram, constant=True, vmap=False),
         Sample(
@@ -169,6 +193,7 @@ def statistics(Sample):
         Sample(np.bincount, (COUNTED,), {"minlength": 6}, constant=True, vmap=False),
         Sample(lambda w: np.bincount(COUNTED, w), (LONG,), of=np.bincount, exact=False),
     ]
+
 
 # --- sequences -----------------------------------------------------------------------------------
 
@@ -219,7 +244,7 @@ def sequences(Sample):
         Sample(np.trapezoid, (CUBE, positive(4)), exact=False),
         Sample(np.trapezoid, (CUBE, positive(3)), {"axis": 1}, exact=False),
         Sample(np.trapezoid, (CUBE, positive(2, 3, 4)), {"axis": 1}, exact=False),
-        Sample(lambda x: np.trapezoid(R, dx=x), (SCALAR,), of=np.trapezoid, exact=False),
+        Sample(lambda x: np.trapezoid(x, dx=x[0, 0]), (R,), of=np.trapezoid, exact=False),
         *[Sample(np.unwrap, (3 * CUBE,), o, exact=False) for o in ({}, {"axis": 0}, {"period": 2})],
         *[
             Sample(fun, (reals(n), reals(m, start=20)), {"mode": mode}, exact=False, complex=True)
@@ -289,18 +314,27 @@ def sequences(Sample):
         Sample(np.polydiv, (np.array([1.0, -3.5, 2.25, 0.75]), np.array([2.0, 1.0])), vmap=False),
         Sample(np.polydiv, (reals(2), positive(3)), vmap=False, exact=False),
         *[Sample(np.polyder, (LONG,), o, complex=True) for o in ({}, {"m": 2}, {"m": 0})],
-        *[Sample(np.polyint, (VECTOR,), o, complex=True) for o in ({}, {"m": 2, "k": 3.0}, {"m": 0})],
+        *[
+            Sample(np.polyint, (VECTOR,), o, complex=True)
+            for o in ({}, {"m": 2, "k": 3.0}, {"m": 0})
+        ],
         Sample(lambda x: np.polyint(x, 2, x[:2]), (VECTOR,), of=np.polyint),
         Sample(np.poly, (VECTOR,), exact=False),
-        Sample(
-            lambda x: np.poly(x + 1j * OTHER), (VECTOR,), of=np.poly, exact=False, vmap=False
-        ),
+        Sample(lambda x: np.poly(x + 1j * OTHER), (VECTOR,), of=np.poly, exact=False, vmap=False),
         Sample(np.roots, (np.array([1.0, -2.1, -1.3, 0.8]),), exact=False, vmap=False),
         Sample(np.roots, (np.array([0.9, 0.6, 1.7, 1.2]),), exact=False, vmap=False),
         *[
             Sample(np.vander, (VECTOR,), o, complex=True, exact=False)
             for o in ({}, {"N": 3, "increasing": True}, {"N": 0}, {"N": 1})
         ],
+        Sample(np.polyfit, (LONG, reals(7, start=11)), {"deg": 2}, exact=False),
+        Sample(np.polyfit, (LONG, reals(7, 2, start=11)), {"deg": 1}, exact=False),
+        Sample(
+            lambda x, y, w: np.polyfit(x, y, 2, w=w),
+            (LONG, reals(7, start=11), positive(7)),
+            of=np.polyfit,
+            exact=False,
+        ),
         # Ranges.
         *[
             Sample(np.linspace, (R, S), {"num": 4, **o}, complex=True, exact=False)
@@ -367,7 +401,9 @@ def methods(Sample):
             exact=False,
         ),
         *[
-            Sample(lambda x, f=f: f[0].at(np.zeros(4), [0, 1, 1, 2], x), (VECTOR,), of=f, raises=True)
+            Sample(
+                lambda x, f=f: f[0].at(np.zeros(4), [0, 1, 1, 2], x), (VECTOR,), of=f, raises=True
+            )
             for f in smooth
             if f[1] == "at"
         ],
@@ -405,7 +441,11 @@ def selection(Sample):
 
     return [
         *[
-            Sample(lambda a, x, y, m=mode, k=k: np.choose(a + k, (x, y, 1.5), mode=m), (CHOICE, R, S), of=np.choose)
+            Sample(
+                lambda a, x, y, m=mode, k=k: np.choose(a + k, (x, y, 1.5), mode=m),
+                (CHOICE, R, S),
+                of=np.choose,
+            )
             for mode, k in (("raise", 0), ("wrap", 2), ("clip", 1))
         ],
         Sample(lambda x: np.compress(GAP, x, 1), (R,), of=np.compress, complex=True),
@@ -414,7 +454,10 @@ def selection(Sample):
         Sample(lambda x: np.extract(MASK, x), (R,), of=np.extract, complex=True),
         unmapped(lambda x: np.extract(x > 0.1, x), R, of=np.extract),
         Sample(
-            lambda x, y: np.select([x > 1, x > 0], [x * y, y], 2.5), (R, S), of=np.select, exact=False
+            lambda x, y: np.select([x > 1, x > 0], [x * y, y], 2.5),
+            (R, S),
+            of=np.select,
+            exact=False,
         ),
         Sample(lambda x: np.select([MASK], [x]), (R,), of=np.select),
         Sample(
@@ -424,7 +467,9 @@ def selection(Sample):
             exact=False,
         ),
         Sample(lambda x: np.piecewise(x, [x > 0], [np.sin]), (R,), of=np.piecewise, exact=False),
-        Sample(lambda x: np.piecewise(x, x > 0, [np.sin, 0.5]), (SCALAR,), of=np.piecewise, exact=False),
+        Sample(
+            lambda x: np.piecewise(x, x > 0, [np.sin, 0.5]), (SCALAR,), of=np.piecewise, exact=False
+        ),
         *[
             Sample(lambda x, o=o, a=a: np.delete(x, o, a), (R,), of=np.delete, complex=True)
             for o, a in ((1, 0), ([0, -1], 1), (slice(1, None, 2), 1), (5, None), (GAP, 1))
@@ -441,12 +486,19 @@ def selection(Sample):
             )
         ],
         *[Sample(np.resize, (R, shape), complex=True) for shape in ((2, 3), (4, 5), 7, (0,))],
-        *[unmapped(lambda x, t=t: np.trim_zeros(x * ZEROS, t), reals(6), of=np.trim_zeros) for t in ("fb", "f", "b")],
+        *[
+            unmapped(lambda x, t=t: np.trim_zeros(x * ZEROS, t), reals(6), of=np.trim_zeros)
+            for t in ("fb", "f", "b")
+        ],
         # Padding.
         *[Sample(np.pad, (R, w), complex=True) for w in (2, ((1, 0), (0, 2)), (1, 2))],
         Sample(lambda x: np.pad(x, 1, constant_values=x[:2, :2]), (R,), of=np.pad),
         Sample(np.pad, (R, 1), {"constant_values": 2.5}),
-        *[Sample(np.pad, (R, w), {"mode": m}, complex=True) for m in PLACE_MODES for w in (2, ((0, 7), (9, 1)))],
+        *[
+            Sample(np.pad, (R, w), {"mode": m}, complex=True)
+            for m in PLACE_MODES
+            for w in (2, ((0, 7), (9, 1)))
+        ],
         *[
             Sample(np.pad, (R, w), {"mode": m, "reflect_type": "odd"}, exact=False)
             for m in ("reflect", "symmetric")
@@ -470,7 +522,11 @@ def selection(Sample):
             for x, k in ((R, 0), (CUBE, 1), (VECTOR, -1))
         ],
         *[Sample(np.diag, (x,), {"k": k}, complex=True) for x in (R, VECTOR) for k in (0, 2, -1)],
-        *[Sample(np.diagflat, (x,), {"k": k}, complex=True) for x in (R[:2, :2], SCALAR) for k in (0, 1)],
+        *[
+            Sample(np.diagflat, (x,), {"k": k}, complex=True)
+            for x in (R[:2, :2], SCALAR)
+            for k in (0, 1)
+        ],
         Sample(
             lambda x, y: np.block([[x, np.ones((3, 1))], [y, 2.0]]),
             (R, VECTOR),
@@ -485,12 +541,20 @@ def selection(Sample):
         Sample(np.meshgrid, (VECTOR,)),
         *[
             Sample(
-                lambda x, f=f, a=a: np.apply_along_axis(f, a, x), (CUBE,), of=np.apply_along_axis, exact=False
+                lambda x, f=f, a=a: np.apply_along_axis(f, a, x),
+                (CUBE,),
+                of=np.apply_along_axis,
+                exact=False,
             )
             for f, a in ((np.sum, 1), (np.cumsum, 0), (lambda v: np.outer(v, v[:2]), -1))
         ],
         *[
-            Sample(lambda x, a=a: np.apply_over_axes(np.sum, x, a), (CUBE,), of=np.apply_over_axes, exact=False)
+            Sample(
+                lambda x, a=a: np.apply_over_axes(np.sum, x, a),
+                (CUBE,),
+                of=np.apply_over_axes,
+                exact=False,
+            )
             for a in ([0, 2], 1)
         ],
         *[
@@ -521,13 +585,28 @@ def selection(Sample):
         *[Sample(f, (R, R.copy()), constant=True) for f in (np.isclose, np.allclose)],
         Sample(np.isclose, (R, S), {"atol": 0.5, "rtol": 0.1}, constant=True),
         Sample(np.isclose, (NAN, NAN.copy()), {"equal_nan": True}, constant=True),
-        *[Sample(f, (R, x), constant=True) for f in (np.array_equal, np.array_equiv) for x in (S, R.copy())],
+        *[
+            Sample(f, (R, x), constant=True)
+            for f in (np.array_equal, np.array_equiv)
+            for x in (S, R.copy())
+        ],
         Sample(np.array_equiv, (R, VECTOR), constant=True),
         Sample(np.array_equal, (NAN, NAN.copy()), {"equal_nan": True}, constant=True),
         *[Sample(np.isin, (R, R[1]), {"invert": i}, constant=True) for i in (False, True)],
         unmapped(np.flatnonzero, R, constant=True),
         unmapped(np.argwhere, R, constant=True),
-        Sample(lambda x, y: np.lexsort((x, np.floor(y))), (LONG, LONG[::-1].copy()), of=np.lexsort, constant=True),
+        *[Sample(f, (R,), constant=True) for f in (np.fix, np.isposinf, np.isneginf)],
+        *[Sample(f, (R,), constant=True) for f in (np.isreal, np.iscomplex)],
+        *[unmapped(f, R, constant=True) for f in (np.tril_indices_from, np.triu_indices_from)],
+        unmapped(np.diag_indices_from, R[:, :3], constant=True),
+        unmapped(lambda x: np.zeros(2, np.common_type(x)), R, of=np.common_type, constant=True),
+        unmapped(lambda x: np.ix_(x > 0, [0, 1]), VECTOR, of=np.ix_, constant=True),
+        Sample(
+            lambda x, y: np.lexsort((x, np.floor(y))),
+            (LONG, LONG[::-1].copy()),
+            of=np.lexsort,
+            constant=True,
+        ),
     ]
 
 

@@ -102,6 +102,8 @@ def _two_arguments(sample: Any, spread: Any, sc: Any) -> list[Any]:
         *[sample(fun, (anywhere, between)) for fun in (sc.ellipkinc, sc.ellipeinc)],
         *[sample(fun, (right, other + 2)) for fun in (sc.elliprc,)],
         sample(lambda x, y: sc.elliprf(x, y, 1.3), (right, other + 2), of=sc.elliprf),
+        sample(lambda x, y: sc.elliprg(x, y, 1.3), (right / 2, other + 2), of=sc.elliprg),
+        sample(lambda x, y: sc.elliprg(0.2, x, y), (right, other + 2), of=sc.elliprg),
         sample(lambda x, y: sc.elliprd(x, 2.7, y), (right, other + 2), of=sc.elliprd),
         sample(lambda x, y: sc.elliprd(0.2, x, y), (right, other + 2), of=sc.elliprd),
         sample(lambda x, y: sc.radian(x, 30.0, y), (anywhere, more), of=sc.radian),

@@ -170,6 +170,15 @@ def test_function_whose_result_is_a_constant():
         assert np.isclose(grad(lambda x, h=h: x * h(x))(2.0), 3 + 4)
 
 
+@each_rule
+def test_only_the_cotangent_or_only_the_tangent_is_mapped(make):
+    expected = 3 * np.cos(2.0) * X
+    assert np.allclose(vmap(lambda ct: vjp(make(), 2.0)[1](ct)[0])(X), expected)
+    assert np.allclose(vmap(lambda t: jvp(make(), (2.0,), (t,))[1])(X), expected)
+    assert np.allclose(vmap(linearize(make(), 2.0)[1])(X), expected)
+    assert np.allclose(vmap(lambda x: jvp(make(), (x,), (1.0,))[1])(X), 3 * np.cos(X))
+
+
 # --- custom_vjp: pytrees and arguments ----------------------------------------------------------------
 
 

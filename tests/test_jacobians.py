@@ -516,14 +516,14 @@ def jax():
 
 def program(p, x, s):
     y = (p["w"] @ x) * s
-    return {"y": y**2, "n": (y.sum() * p["b"], [p["b"][0] ** 3 * s])}
+    return {"y": y, "n": (y * p["b"], [p["b"][0] * s])}
 
 
 ARGUMENTS = ({"b": np.array([0.3, -1.0]), "w": Y.T}, X, 0.7)
 
 
 @pytest.mark.parametrize("name", ["jacrev", "jacfwd", "hessian"])
-@pytest.mark.parametrize("argnums", [0, 1, 2, (0,), (1, 2), (2, 0)])
+@pytest.mark.parametrize("argnums", [0, (1,), (2, 0)])
 def test_blocks_are_arranged_as_in_jax(jax, name, argnums):
     ours, theirs = (
         {"jacrev": jacrev, "jacfwd": jacfwd, "hessian": hessian}[name],

@@ -248,6 +248,32 @@ def test_order_eight_of_exp_is_exp():
     assert np.isclose(fun(0.3), np.exp(0.3))
 
 
+def test_long_chains_and_deep_nests_do_not_recurse():
+    def chain(step, count):
+        def run(x):
+            for _ in range(count):
+                x = step(x)
+            return x
+
+        return run
+
+    expected = jvp(chain(np.cos, 2000), (0.5,), (1.0,))[1]
+    for step in (np.cos, checkpoint(np.cos)):
+        assert np.isclose(grad(chain(step, 2000))(0.5), expected)
+        assert np.isclose(linearize(chain(step, 2000), 0.5)[1](1.0), expected)
+    deep = np.sin
+    for _ in range(50):
+        deep = checkpoint(partial(lambda g, x: g(x), deep))
+    assert np.isclose(grad(deep)(0.5), np.cos(0.5))
+
+
+def test_transforms_of_one_function_are_reusable_objects():
+    d = grad(f)
+    assert d(X) == d(X)
+    assert np.isclose(jvp(d, (X,), (1.0,))[1], derivative_of_f(2, X))
+    assert np.isclose(d(X), derivative_of_f(1, X))
+
+
 # --- perturbation confusion ----------------------------------------------------------------------
 
 
@@ -518,6 +544,205 @@ def test_vmap_of_grad_of_vmap_of_jvp():
     assert np.allclose(got, np.vectorize(lambda a: derivative_of_f(2, a))(x))
 
 
+# --- writes in place, across levels -----------------------------------------------------------------
+
+V = np.array([1.0, 2.0, 3.0])
+
+
+def running_products(x):
+    y = np.zeros_like(x)
+    for i in range(len(x)):
+        y[i] = np.sin(x[i]) * (y[i - 1] if i else 1.0)
+    return y
+
+
+def running_products_without_writes(x):
+    a, b, c = np.sin(x[0]), np.sin(x[1]), np.sin(x[2])
+    return np.stack([a, a * b, a * b * c])
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, checkpoint], ids=["plain", "checkpoint"])
+def test_array_filled_in_place_under_each_transform(wrap):
+    f, g = wrap(running_products), running_products_without_writes
+    for jac in (jacrev, jacfwd):
+        assert np.allclose(jac(f)(V), jac(g)(V))
+        assert np.allclose(vmap(jac(f))(np.stack([V, 2 * V]))[1], jac(g)(2 * V))
+    for outer, inner in product([jacrev, jacfwd], repeat=2):
+        assert np.allclose(outer(inner(f))(V), hessian(g)(V))
+    assert np.allclose(linearize(f, V)[1](V), jvp(g, (V,), (V,))[1])
+
+
+def test_inner_value_written_into_an_array_of_the_outer_level():
+    def f(x):
+        def inner(y):
+            z = np.zeros_like(x)
+            z[0] = y * x[1]
+            z[1] = x[0]
+            return np.sum(z * z)
+
+        return grad(inner)(2.0)  # 4 x[1]**2
+
+    assert np.allclose(grad(f)(V), [0, 16, 0])
+    assert jvp(f, (V,), (np.ones(3),)) == (16, 16)
+
+
+def test_inner_value_left_in_an_array_of_the_outer_level_raises():
+    def f(x):
+        z = np.zeros_like(x)
+
+        def inner(y):
+            z[0] = y
+            return y
+
+        return grad(inner)(2.0) * np.sum(z)
+
+    with pytest.raises(LeakedTracerError):
+        grad(f)(V)
+
+
+def pulled(f, x):
+    return vjp(f, x)[1](np.ones(3))[0]
+
+
+INNER = {
+    "grad": lambda f, x: grad(lambda a: np.sum(f(a)))(x),
+    "vjp": pulled,
+    "jvp": lambda f, x: jvp(f, (x,), (np.ones(3),))[1],
+    "linearize": lambda f, x: linearize(f, x)[1](np.ones(3)),
+    "jacrev": lambda f, x: np.sum(jacrev(f)(x), axis=0),
+    "jacfwd": lambda f, x: np.sum(jacfwd(f)(x), axis=0),
+    "vmap of grad": lambda f, x: vmap(grad(lambda a: np.sum(f(a))))(np.stack([x, x]))[0],
+}
+SEGMENTS = {
+    "plain": lambda a, y: a * y,
+    "checkpoint": checkpoint(lambda a, y: a * y),
+}
+
+
+@pytest.mark.parametrize("segment", SEGMENTS.values(), ids=list(SEGMENTS))
+@pytest.mark.parametrize("inner", INNER.values(), ids=list(INNER))
+def test_write_after_an_inner_level_has_read_is_not_seen_by_its_derivative(inner, segment):
+    def f(x):
+        y = x * 1.0
+
+        def product_then_write(a):
+            z = segment(a, y)
+            y[:2] = 0.0
+            return z
+
+        return np.sum(inner(product_then_write, V) ** 2)  # sum of x**2
+
+    try:
+        assert np.allclose(f(V), V @ V)
+        got = [grad(f)(V), jacfwd(f)(V), vmap(grad(f))(V[None])[0]]
+    except FuncgradError:
+        assert segment is not SEGMENTS["plain"]  # refusing is right too, a wrong number is not
+        return
+    assert np.allclose(got, 2 * V)
+
+
+def test_write_between_a_derivative_and_its_pullback_or_pushforward_is_not_seen():
+    def by_pullback(x):
+        y = x * 1.0
+        _, pullback = vjp(lambda a: a * y, x)
+        y[:] = 0.0
+        return np.sum(pullback(np.ones(3))[0])
+
+    def by_pushforward(x):
+        y = x * 1.0
+        _, pushforward = linearize(lambda a: a * y, x)
+        y[:] = 0.0
+        return np.sum(pushforward(np.ones(3)))
+
+    for f in (by_pullback, by_pushforward):
+        assert f(V) == 6
+        assert np.array_equal(grad(f)(V), np.ones(3))
+        assert jvp(f, (V,), (V,)) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda y: vjp(lambda z: z, y)[0],
+        lambda y: jvp(lambda z: z, (y,), (y,))[0],
+        lambda y: jvp(lambda z: z, (y,), (y,))[1],
+        lambda y: linearize(lambda z: z, y)[0],
+        lambda y: linearize(lambda z: z, y)[1](y),
+        lambda y: vjp(lambda z: z, y)[1](y)[0],
+        vmap(lambda z: z),
+        lambda y: value_and_grad(lambda z: (np.sum(z), z), has_aux=True)(y)[0][1],
+        stop_gradient,
+    ],
+)
+def test_write_into_an_argument_is_not_seen_by_a_result(result):
+    def f(x):
+        y = x * 1.0
+        out = result(y)
+        y[0] = 100.0
+        return out[0] * x[0]
+
+    assert f(V) == 1
+    expected = [1, 0, 0] if result is stop_gradient else [2, 0, 0]
+    assert np.array_equal(grad(f)(V), expected)
+    assert jvp(f, (V,), (V,))[1] == expected[0]
+    assert np.array_equal(vmap(f)(np.stack([V, V])), [1, 1])
+
+
+def test_write_into_a_result_is_not_seen_by_its_pullback():
+    def f(x):
+        out, pullback = vjp(lambda z: z**2, x * 1.0)
+        out[0] = 50.0
+        return np.sum(out) + np.sum(pullback(np.ones(3))[0])  # 50 + x1**2 + x2**2 + 2 sum(x)
+
+    assert f(V) == 50 + 4 + 9 + 12
+    assert np.array_equal(grad(f)(V), [2, 6, 8])
+
+
+def test_checkpoint_of_a_function_that_writes_into_its_argument():
+    def f(x):
+        x += 1
+        return np.sum(x**2)
+
+    x = V.copy()
+    try:
+        got = grad(checkpoint(f))(x)
+    except (FuncgradError, ValueError):
+        got = 2 * (V + 1)  # refusing is right too
+    assert np.array_equal(got, 2 * (V + 1))
+    assert np.array_equal(x, V)
+
+
+def with_rule(f):
+    g = custom_vjp(f)
+    g.defvjp(lambda y, x: (f(y, x), None), lambda _, ct: (None, ct))
+    return g
+
+
+def with_rule_for_tangents(f):
+    g = custom_jvp(f)
+    g.defjvp(lambda p, t: (f(*p), t[1]))
+    return g
+
+
+@pytest.mark.parametrize("wrap", [checkpoint, with_rule, with_rule_for_tangents])
+def test_write_into_an_argument_inside_a_segment_is_seen_outside_or_refused(wrap):
+    def fill(y, x):
+        y[0] = x[0]
+        return x * 1.0
+
+    def f(x):
+        y = np.zeros_like(x)
+        z = wrap(fill)(y, x)
+        return np.sum(y) + np.sum(z)
+
+    for d in (grad, jacfwd):
+        try:
+            got = d(f)(V)
+        except (FuncgradError, ValueError):
+            continue
+        assert np.array_equal(got, [2, 1, 1])
+
+
 # --- threads -------------------------------------------------------------------------------------
 
 
@@ -634,6 +859,22 @@ def test_tracers_of_an_inner_level_raise_when_they_escape():
             kept[0] + 1
 
 
+def test_tracers_that_escaped_raise_in_later_transforms():
+    kept = []
+    grad(lambda y: kept.append(y) or y**2)(3.0)
+    for use in (
+        lambda: grad(lambda x: x * kept[0])(1.0),
+        lambda: vmap(lambda x: x * kept[0])(np.ones(2)),
+        lambda: grad(np.sin)(kept[0]),
+        lambda: jvp(np.sin, (kept[0],), (1.0,)),
+        lambda: checkpoint(np.sin)(kept[0]),
+        lambda: by_custom_vjp(np.sin)(kept[0]),
+    ):
+        with pytest.raises(LeakedTracerError):
+            use()
+    assert repr(kept[0])
+
+
 def test_tracer_of_an_inner_level_that_escapes_into_the_outer_one_raises():
     def g(x):
         kept = []
@@ -657,6 +898,15 @@ def test_generator_that_is_abandoned_halfway_disturbs_nobody():
 
 # --- random programs -----------------------------------------------------------------------------
 
+
+def written(x):
+    y = np.zeros_like(x)
+    y[1:] = np.sin(x[:-1])
+    y[0] = x[2] * y[1]
+    y += x / 2
+    return y
+
+
 # Smooth everywhere, with derivatives of order one, so that central differences are sharp.
 UNARY = {
     "sin": np.sin,
@@ -675,6 +925,7 @@ UNARY = {
     "centre": lambda x: x - np.mean(x),
     "where": lambda x: np.where(np.arange(3) > 0, x**2 / 4, np.sin(x)),
     "stack": lambda x: np.stack([x, 2 * x], axis=1).sum(axis=1) / 3,
+    "written": written,
 }
 BINARY = {
     "add": np.add,

@@ -105,7 +105,7 @@ def full_like(
     """Return a traced array filled with `fill_value`, traced or not."""
     if not is_traced(fill_value):
         return _like(fill_value, a, dtype, shape)
-    filled = np.broadcast_to(as_array(fill_value), a.shape if shape is None else shape)
+    filled = _copy(np.broadcast_to(as_array(fill_value), a.shape if shape is None else shape))
     return filled.astype(a.dtype if dtype is None else dtype)
 
 
@@ -181,5 +181,5 @@ def full(
     """Return a traced array filled with `fill_value`, traced or not."""
     if not is_traced(fill_value):
         return constant_like(like, np.full(shape, fill_value, dtype))
-    filled = np.broadcast_to(as_array(fill_value), shape)
+    filled = _copy(np.broadcast_to(as_array(fill_value), shape))
     return filled if dtype is None else filled.astype(dtype)

@@ -14,7 +14,12 @@ from funcgrad.primitives.axes import normalize_axis
 from funcgrad.primitives.families import linear
 
 # What a scale becomes in the transform of the other direction.
-_SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+_SWAPPED: dict[Any, Any] = {
+    None: "forward",
+    "backward": "forward",
+    "ortho": "ortho",
+    "forward": "backward",
+}
 
 
 def _resized(x: Any, n: int, axis: int) -> Any:

@@ -27,9 +27,10 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
-from funcgrad.primitives.axes import kept_shape, normalize_axes, normalize_axis
-from funcgrad.primitives.families import elementwise, primitive
-from funcgrad.primitives.reductions import products_of_others
+from funcgrad.primitives.axes import count, kept_shape, normalize_axes, normalize_axis
+from funcgrad.primitives.families import bilinear, elementwise, linear, primitive
+from funcgrad.primitives.indexing import scatter
+from funcgrad.primitives.reductions import products_of_others, reduce_sum
 from funcgrad.primitives.ufuncs import root
 
 SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
@@ -174,7 +175,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     return np.linalg.solve(a.reshape(n, n), b.ravel()).reshape(shape)
 
 
-# dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P, at constant rank (Golub & Pereyra, 4.12)
+# dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P, at constant rank (Golub & Pereyra)
 def _pinv_push(t: Any, ans: Any, a: Any, hermitian: Any) -> Any:
     t = _hermitian(t) if hermitian else t
     th, p, ph = _h(t), ans, _h(ans)
@@ -246,6 +247,18 @@ def _others(s: Any) -> Any:
 
 
 def _cofactor_value(a: Any) -> Any:
+    """Return det(A) A^-T; near singular matrices by singular values, which takes five times as long."""
+    try:
+        inverse = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return _cofactor_by_svd(a)
+    axes = (-2, -1)
+    if (np.linalg.norm(a, axis=axes) * np.linalg.norm(inverse, axis=axes) > 1e5).any():
+        return _cofactor_by_svd(a)
+    return np.linalg.det(a)[..., None, None] * inverse.mT
+
+
+def _cofactor_by_svd(a: Any) -> Any:
     u, s, vh = np.linalg.svd(a)
     phase = np.linalg.det(u) * np.linalg.det(vh)
     return (_conj(u) * (phase[..., None] * _others(s))[..., None, :]) @ _conj(vh)
@@ -288,7 +301,7 @@ def det(a: Any) -> Any:
     return _det(as_array(a))
 
 
-# d log det A = tr(A^-1 dA): its real part belongs to log |det|, its imaginary part to the phase (Giles, 2.2.4)
+# d log det A = tr(A^-1 dA): its real part belongs to log |det|, its imaginary part to the phase (Giles)
 def _slogdet_pull(ct: Any, ans: Any, a: Any) -> Any:
     ct_sign, ct_log = ct
     if a.dtype.kind == "c":
@@ -332,7 +345,7 @@ def _half_lower(x: Any) -> Any:
     return x * np.tri(n, k=-1, dtype=bool) + x * _eye(n) / 2
 
 
-# dL = L Phi(L^-1 dA L^-H), Phi = _half_lower (Giles, 2.3; I. Murray, arXiv:1602.07527)
+# dL = L Phi(L^-1 dA L^-H), Phi = _half_lower (I. Murray, arXiv:1602.07527)
 def _cholesky_push(t: Any, ans: Any) -> Any:
     inverse = np.linalg.inv(ans)
     return ans @ _half_lower(inverse @ _hermitian(t) @ _h(inverse))
@@ -361,7 +374,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
 
 
 # With C = Q^H dA R^-1 and the upper triangular K = dR R^-1, whose diagonal is real as LAPACK's R is:
-# K = triu(C, 1) + tril(C, -1)^H + Re diag(C), dQ = dA R^-1 - Q K (Walter & Lehmann, section 3).
+# K = triu(C, 1) + tril(C, -1)^H + Re diag(C), dQ = dA R^-1 - Q K (Walter & Lehmann).
 def _qr_pull(ct: Any, ans: Any) -> Any:
     ct_q, ct_r = ct
     q, r = ans
@@ -401,7 +414,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 # --- eigenvalues ---------------------------------------------------------------------------------
 
 
-# dw = Re diag(M), dV = V (M_ij / (w_j - w_i)), M = V^H dA V (Giles, 3.1). The phase of a complex vector is
+# dw = Re diag(M), dV = V (M_ij / (w_j - w_i)), M = V^H dA V (Giles). The phase of a complex vector is
 # LAPACK's choice; here v^H dv = 0, which is right for all functions that do not depend on it.
 def _eigh_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
@@ -439,7 +452,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return eigh(a, UPLO)[0]
 
 
-# dw = diag(M), dV = V Z - V diag(c), M = V^-1 dA V, Z_ij = M_ij / (w_j - w_i) (Boeddeker et al., section 4.3).
+# dw = diag(M), dV = V Z - V diag(c), M = V^-1 dA V, Z_ij = M_ij / (w_j - w_i) (Boeddeker et al.).
 # c keeps each vector as LAPACK returns it: of length one, and its largest entry real.
 def _eig_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
@@ -479,7 +492,7 @@ def eigvals(a: Any) -> Any:
 
 
 # With P = U^H dA V: dS = Re diag(P), U^H dU = (P S + S P^H)_ij / (s_j^2 - s_i^2), V^H dV = (S P + P^H S)_ij / (..)
-# and, outside the k leading vectors, dU = (1 - U U^H) dA V / S (Townsend, section 2). U and V share the phase
+# and, outside the k leading vectors, dU = (1 - U U^H) dA V / S (Townsend). U and V share the phase
 # i Im(P_ii) / s_i evenly. The vectors that full_matrices adds turn only against the leading ones.
 def _svd_pull(ct: Any, ans: Any) -> Any:
     ct_u, ct_s, ct_vh = ct
@@ -573,40 +586,54 @@ def _squares(x: Any) -> Any:
     return np.square(x)
 
 
+def _largest(x: Any, axis: int) -> Any:
+    """Return the largest of numbers that are not negative, 0 if there are none."""
+    return x.max(axis) if x.shape[axis] else x.sum(axis)
+
+
+def _to_last(x: Any, axes: Any) -> Any:
+    """Return `x` with two axes moved to the end."""
+    return x if axes == (x.ndim - 2, x.ndim - 1) else np.moveaxis(x, axes, (-2, -1))
+
+
+def _euclidean(x: Any, axes: Any) -> Any:
+    return root(reduce_sum(_squares(x), axes=axes, keepdims=False))
+
+
 def _vector_norm(x: Any, order: Any, axis: int) -> Any:
     """Return the norm of vectors along an axis; its derivative is 0 at 0."""
     if isinstance(order, str):
         raise ValueError(f"Invalid norm order '{order}' for vectors")
     if order is None or order == 2:
-        return root(_squares(x).sum(axis))
+        return _euclidean(x, (axis,))
     if order == 0:
         return np.sum(x != 0, axis=axis).astype(x.real.dtype)
     sizes = np.absolute(x)
     if order == np.inf:
-        return sizes.max(axis, initial=0)
+        return _largest(sizes, axis)
     if order == -np.inf:
         return sizes.min(axis)
     if order == 1:
         return sizes.sum(axis)
     total = (sizes**order).sum(axis)
     zero = total == 0
-    return np.where(zero, 0, np.where(zero, 1, total) ** (1 / order))
+    return np.where(zero, 0, np.where(zero, 1, total) ** (1 / order))[()]
 
 
 def _matrix_norm(x: Any, order: Any) -> Any:
     """Return the norm of matrices in the last two axes; a singular value of 0 has derivative 0."""
     if order in (None, "fro", "f"):
-        return root(_squares(x).sum((-2, -1)))
+        return _euclidean(x, (x.ndim - 2, x.ndim - 1))
     if order in (1, -1, np.inf, -np.inf):
         sums = np.absolute(x).sum(-2 if abs(order) == 1 else -1)
-        return sums.max(-1, initial=0) if order > 0 else sums.min(-1)
+        return _largest(sums, -1) if order > 0 else sums.min(-1)
     if order not in (2, -2, "nuc"):
         raise ValueError("Invalid norm order for matrices.")
     s = svdvals(x)
     s = np.where(s == 0, 0, s)
     if order == "nuc":
         return s.sum(-1)
-    return s.max(-1, initial=0) if order == 2 else s.min(-1)
+    return _largest(s, -1) if order == 2 else s.min(-1)
 
 
 def _inexact(x: Any) -> Any:
@@ -620,11 +647,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = _inexact(x)
     axes = normalize_axes(axis, x.ndim)
     if axis is None and ord is None:
-        result = root(_squares(x).sum())
+        result = _euclidean(x, axes)
     elif len(axes) == 1:
         result = _vector_norm(x, ord, axes[0])
     elif len(axes) == 2:
-        result = _matrix_norm(np.moveaxis(x, axes, (-2, -1)), ord)
+        result = _matrix_norm(_to_last(x, axes), ord)
     else:
         raise ValueError("Improper number of dimensions to norm.")
     return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
@@ -641,9 +668,12 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     """Return the norm of the entries along any number of axes."""
     x = _inexact(x)
     axes = normalize_axes(axis, x.ndim)
-    rest = tuple([i for i in range(x.ndim) if i not in axes])
-    flat = x.transpose((*rest, *axes)).reshape((*[x.shape[i] for i in rest], -1))
-    result = _vector_norm(flat, ord, -1)
+    if ord == 2:
+        result = _euclidean(x, axes)
+    else:
+        rest = tuple([i for i in range(x.ndim) if i not in axes])
+        shape = (*[x.shape[i] for i in rest], count(x.shape, axes))
+        result = _vector_norm(x.transpose((*rest, *axes)).reshape(shape), ord, len(rest))
     return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
 
 
@@ -659,7 +689,7 @@ def cond(x: Any, p: Any = None) -> Any:
     with np.errstate(all="ignore"):
         result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     undefined = np.isnan(result) & ~np.isnan(x).any((-2, -1))
-    return np.where(undefined, np.inf, result)
+    return np.where(undefined, np.inf, result)[()]
 
 
 # --- products ------------------------------------------------------------------------------------
@@ -739,6 +769,22 @@ def kron(a: Any, b: Any) -> Any:
     return (wide * b.reshape(tuple([n for m in b.shape for n in (1, m)]))).reshape(shape)
 
 
+# ct . (x x y) = x . (y x ct) = y . (ct x x)
+_cross: Primitive = bilinear(
+    "cross",
+    np.cross,
+    vjp=(
+        lambda ct, y, x_shape: unbroadcast(_cross(y, ct), x_shape),
+        lambda ct, x, y_shape: unbroadcast(_cross(ct, x), y_shape),
+    ),
+    batch=lambda args, mapped, settings: _cross(*_aligned_matrices(args, mapped)),
+)
+
+
+def _with_third(x: Any) -> Any:
+    return x if x.shape[-1] == 3 else np.concatenate([x, np.zeros_like(x[..., :1])], -1)
+
+
 @handle(np.cross)
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
@@ -749,7 +795,8 @@ def cross(
     a, b = as_array(a), as_array(b)
     if a.ndim < 1 or b.ndim < 1:
         raise ValueError("At least one array has zero dimension")
-    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    a = a if axisa == -1 else np.moveaxis(a, axisa, -1)
+    b = b if axisb == -1 else np.moveaxis(b, axisb, -1)
     sizes = (a.shape[-1], b.shape[-1])
     if not {*sizes} <= {2, 3}:
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
@@ -759,17 +806,10 @@ def cross(
             DeprecationWarning,
             stacklevel=2,
         )
-    x, y = [[v[..., i] for i in range(v.shape[-1])] for v in (a, b)]
-    last = x[0] * y[1] - x[1] * y[0]
+    result = _cross(_with_third(a), _with_third(b))
     if sizes == (2, 2):
-        return last
-    if sizes == (3, 3):
-        first, second = x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2]
-    elif sizes == (2, 3):
-        first, second = x[1] * y[2], -(x[0] * y[2])
-    else:
-        first, second = -(x[2] * y[1]), x[2] * y[0]
-    return np.stack([first, second, last], axisc)
+        return result[..., 2]
+    return result if axisc == -1 else np.moveaxis(result, -1, axisc)
 
 
 @handle(np.linalg.cross)
@@ -787,19 +827,38 @@ def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 # --- diagonals -----------------------------------------------------------------------------------
 
 
+def _places(shape: Any, offset: int) -> Any:
+    """Return the index of a diagonal of matrices."""
+    n = max(min(shape[-2] + min(offset, 0), shape[-1] - max(offset, 0)), 0)
+    along = np.arange(n)
+    return (..., along + max(-offset, 0), along + max(offset, 0))
+
+
+_diagonal: Primitive = linear(
+    "diagonal",
+    lambda x, offset: np.diagonal(x, offset, -2, -1),
+    transpose=lambda ct, x_shape, offset: scatter(
+        ct, index=_places(x_shape, offset), shape=x_shape
+    ),
+    batch=lambda x, offset: _diagonal(x, offset=offset),
+)
+_diagonal.unview = lambda base, new, settings: _read_only()
+
+
+def _read_only() -> Any:
+    raise ValueError("assignment destination is read-only")
+
+
 @handle(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Return the diagonal over two axes, as a copy."""
+    """Return the diagonal over two axes, a read-only view."""
     a = as_array(a)
     if a.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
     axes = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
     if axes[0] == axes[1]:
         raise ValueError("axis1 and axis2 cannot be the same")
-    a = np.moveaxis(a, axes, (-2, -1))
-    n = max(min(a.shape[-2] + min(offset, 0), a.shape[-1] - max(offset, 0)), 0)
-    places = np.arange(n)
-    return a[..., places + max(-offset, 0), places + max(offset, 0)]
+    return _diagonal(_to_last(a, axes), offset=operator.index(offset))
 
 
 @handle(np.trace)

@@ -133,17 +133,13 @@ def _reduce(ufunc: np.ufunc) -> Any:
 
 
 def _reduceat(ufunc: np.ufunc) -> Any:
-    def reduceat(
-        a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
-    ) -> Any:
+    def reduceat(a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         a, axis = _front(a, axis, dtype, f"np.{ufunc.__name__}.reduceat", out)
         starts = [int(i) for i in indices]
         if any(not 0 <= i < len(a) for i in starts):
             raise IndexError(f"index out-of-bounds in {ufunc.__name__}.reduceat [0, {len(a)})")
         ends = [*starts[1:], len(a)]
-        parts = [
-            ufunc.reduce(a[i:j], axis=0) if i < j else a[i] for i, j in zip(starts, ends)
-        ]
+        parts = [ufunc.reduce(a[i:j], axis=0) if i < j else a[i] for i, j in zip(starts, ends)]
         return np.stack(parts, axis)
 
     return reduceat

@@ -8,6 +8,7 @@ from funcgrad.core import Primitive, Tracer, as_array, handle, unsupported
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.statistics import settled
 
+
 def _coefficients(p: Any) -> Any:
     if isinstance(p, np.poly1d):
         unsupported("an operation with a poly1d", "pass its coefficients: p.coeffs")
@@ -153,7 +154,7 @@ def roots(p: Any) -> Any:
 
 
 @handle(np.vander)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Return the powers of x as columns."""
     x = as_array(x)
     if x.ndim != 1:
@@ -166,3 +167,29 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # no
     for _ in range(n - 1):
         columns.append(columns[-1] * x)
     return np.stack(columns if increasing else columns[::-1], axis=1)
+
+
+@handle(np.polyfit)
+def polyfit(
+    x: Any,
+    y: Any,
+    deg: Any,
+    rcond: Any = None,
+    full: bool = False,
+    w: Any = None,
+    cov: Any = False,
+) -> Any:
+    """Fit a polynomial by least squares, as np.polyfit scales the problem."""
+    if full or cov:
+        unsupported("np.polyfit with full= or cov=", "compute them from the residuals")
+    x, y, order = as_array(x) + 0.0, as_array(y) + 0.0, int(deg) + 1
+    if x.ndim != 1 or y.ndim not in (1, 2) or not x.size or len(x) != len(y) or order < 1:
+        raise TypeError("expected a non-empty vector x and as many values y, and deg >= 0")
+    table, values = vander(x, order), y
+    if w is not None:
+        w = as_array(w) + 0.0
+        table, values = table * w[:, None], values * (w[:, None] if y.ndim == 2 else w)
+    scale = np.sqrt(np.sum(table * table, axis=0))
+    rcond = len(x) * np.finfo(x.dtype).eps if rcond is None else rcond
+    c = np.linalg.lstsq(table / scale, values, rcond)[0]
+    return (c.T / scale).T

@@ -26,11 +26,18 @@ def _flat(x: Any, axis: Any) -> tuple[Any, int]:
 # --- choosing ------------------------------------------------------------------------------------
 
 
+def _of_one_kind(xs: Any) -> list[Any]:
+    """Return arrays of the common dtype, in which Python numbers are weak."""
+    xs = [as_array(x) if isinstance(x, (list, tuple)) else x for x in xs]
+    kind = np.result_type(*xs)
+    return [as_array(x).astype(kind) for x in xs]
+
+
 @handle(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Return, entry by entry, the value of the choice whose number stands in `a`."""
     no_out("np.choose", out)
-    options = np.broadcast_arrays(*[as_array(x) for x in choices])
+    options = np.broadcast_arrays(*_of_one_kind(choices))
     a, n = as_array(a), len(options)
     if a.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {a.dtype!r} to dtype('int64')")
@@ -58,7 +65,7 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
 
 
 def _compress_method(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
-    return compress(condition, self, axis, out)
+    return HANDLERS[np.compress](condition, self, axis, out)
 
 
 Tracer.compress = _compress_method  # type: ignore[attr-defined]  # the method's array comes first
@@ -80,10 +87,9 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     conditions = [as_array(c) for c in condlist]
     if any(c.dtype != np.bool_ for c in conditions):
         raise TypeError("invalid entry in condlist: should be boolean ndarray")
-    kind = np.result_type(*[as_array(x) if is_traced(x) else x for x in choicelist], default)
-    result = as_array(default).astype(kind)
-    for condition, x in zip(conditions[::-1], choicelist[::-1]):
-        result = np.where(condition, as_array(x).astype(kind), result)
+    *choices, result = _of_one_kind([*choicelist, default])
+    for condition, x in zip(conditions[::-1], choices[::-1]):
+        result = np.where(condition, x, result)
     return result
 
 
@@ -229,12 +235,17 @@ def _ramp(x: Any, axis: int, before: int, after: int, values: Any) -> Any:
     ends = []
     for n, edge, value in ((before, first, values[0]), (after, last, values[1])):
         value = np.broadcast_to(as_array(value).astype(x.dtype), edge.shape)
-        flat = [np.squeeze(y, axis) for y in (value, edge)]
-        ends.append(np.linspace(*flat, num=n, endpoint=False, dtype=x.dtype, axis=axis))
+        start, stop = [np.squeeze(y, axis) for y in (value, edge)]
+        ends.append(np.linspace(start, stop, n, endpoint=False, dtype=x.dtype, axis=axis))
     return np.concatenate([ends[0], x, np.flip(ends[1], axis)], axis)
 
 
-_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+_STATISTICS: dict[str, Any] = {
+    "maximum": np.max,
+    "minimum": np.min,
+    "mean": np.mean,
+    "median": np.median,
+}
 
 
 def _statistic(x: Any, axis: int, before: int, after: int, mode: str, lengths: Any) -> Any:
@@ -270,7 +281,7 @@ def _by_place(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
     return _take(x, np.pad(np.arange(x.shape[axis]), (before, after), mode), axis)  # type: ignore[call-overload]
 
 
-_OPTIONS = {
+_OPTIONS: dict[str, dict[str, Any]] = {
     "constant": {"constant_values": 0},
     "linear_ramp": {"end_values": 0},
     "reflect": {"reflect_type": "even"},
@@ -303,7 +314,9 @@ def _padded(x: Any, axis: int, before: int, after: int, mode: str, options: Any)
         values = _pairs(options.get("constant_values", 0), x.ndim)[axis]
         return _constant_ends(x, axis, before, after, values)
     if not x.shape[axis]:
-        raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
+        raise ValueError(
+            f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'"
+        )
     if mode == "linear_ramp":
         return _ramp(x, axis, before, after, _pairs(options["end_values"], x.ndim)[axis])
     if mode in _STATISTICS:
@@ -336,7 +349,7 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 def _triangle(m: Any, k: int, lower: bool) -> Any:
     m = as_array(m)
     m = np.broadcast_to(m, (*m.shape, *m.shape)) if m.ndim == 1 else m
-    mask = np.tri(*m.shape[-2:], k=k if lower else k - 1, dtype=bool)
+    mask = np.tri(m.shape[-2], m.shape[-1], k if lower else k - 1, dtype=bool)
     return np.where(mask if lower else ~mask, m, 0)
 
 
@@ -455,9 +468,7 @@ def sliding_window_view(
     given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
     axes = [normalize_axis(i, x.ndim) for i in given]  # an axis may come twice
     if len(shape) != len(axes):
-        raise ValueError(
-            f"window_shape {shape} must have one entry for each of the axes {axes}"
-        )
+        raise ValueError(f"window_shape {shape} must have one entry for each of the axes {axes}")
     for i, n in zip(axes, shape):
         count = x.shape[i] - n + 1
         if n < 0 or count < 1:
@@ -481,11 +492,13 @@ def unique(
 ) -> Any:
     """Return the sorted different entries; the first of equal ones takes the derivative."""
     ar = as_array(ar)
-    values, index, *rest = np.unique(
+    numpy_unique: Any = np.unique
+    _, index, *rest = numpy_unique(
         settled(ar), True, return_inverse, return_counts, axis, **options
     )
-    del values
-    found = ar.reshape(-1)[index] if axis is None else _take(ar, index, normalize_axis(axis, ar.ndim))
+    found = (
+        ar.reshape(-1)[index] if axis is None else _take(ar, index, normalize_axis(axis, ar.ndim))
+    )
     results = (found, *([index] if return_index else []), *rest)
     return results if len(results) > 1 else found
 
@@ -497,7 +510,9 @@ def _unique_tuple(fun: Any) -> None:
     def unique_tuple(x: Any, /) -> Any:
         plain = fun(settled(x))
         values = unique(x, equal_nan=False)
-        return values if fun.__name__ == "unique_values" else type(plain)(values, *plain[1:])
+        if fun.__name__ != "unique_values":
+            return type(plain)(values, *plain[1:])
+        return values[np.searchsorted(settled(values), plain)]  # NumPy 2.3 does not sort them
 
 
 for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_values"):
@@ -552,7 +567,9 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
         b = b.astype(np.float64)
     finite = np.isfinite(b)
     a, b = a + np.zeros_like(b), b + np.zeros_like(a)
-    gap = np.where(finite & np.isfinite(a), np.abs(np.where(finite, a - np.where(finite, b, 0), 0)), 0)
+    gap = np.where(
+        finite & np.isfinite(a), np.abs(np.where(finite, a - np.where(finite, b, 0), 0)), 0
+    )
     near = (gap <= atol + rtol * np.abs(np.where(finite, b, 0))) & finite & np.isfinite(a)
     same = near | (a == b)
     return same | (np.isnan(a) & np.isnan(b)) if equal_nan else same
@@ -629,3 +646,14 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 def ix_(*args: Any) -> Any:
     """Return index arrays for the grid of all pairs of places."""
     return np.ix_(*[settled(x) for x in args])
+
+
+handle(np.fix)(lambda x: np.trunc(x))
+handle(np.isreal)(lambda x: np.imag(as_array(x)) == 0)
+handle(np.iscomplex)(lambda x: np.imag(as_array(x)) != 0)
+handle(np.isposinf)(lambda x: np.isinf(x) & (as_array(x) > 0))
+handle(np.isneginf)(lambda x: np.isinf(x) & (as_array(x) < 0))
+handle(np.tril_indices_from)(lambda arr, k=0: np.tril_indices(arr.shape[0], k, arr.shape[1]))
+handle(np.triu_indices_from)(lambda arr, k=0: np.triu_indices(arr.shape[0], k, arr.shape[1]))
+handle(np.diag_indices_from)(lambda arr: np.diag_indices_from(np.empty(arr.shape, bool)))
+handle(np.common_type)(lambda *arrays: np.common_type(*[np.empty(0, x.dtype) for x in arrays]))

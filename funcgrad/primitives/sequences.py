@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, existing, handle, is_traced, unsupported
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Tracer,
+    as_array,
+    existing,
+    handle,
+    is_traced,
+    unsupported,
+)
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
 from funcgrad.primitives.indexing import _by_example
@@ -158,9 +167,10 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Return the differences of neighbours in the flat array, with more numbers at either end."""
     ary = as_array(ary).reshape(-1)
-    ends = [() if x is None else (_fitting(x, name, ary.dtype),) for x, name in (
-        (to_begin, "to_begin"), (to_end, "to_end")
-    )]
+    ends = [
+        () if x is None else (_fitting(x, name, ary.dtype),)
+        for x, name in ((to_begin, "to_begin"), (to_end, "to_end"))
+    ]
     return np.concatenate([*ends[0], ary[1:] - ary[:-1], *ends[1]])
 
 
@@ -409,7 +419,9 @@ def interp(
     if period is not None:
         x, xp, fp = _periodic(x, xp, fp, period)
         left = right = None
-    return _interpolated(x, xp, fp, fp[0] if left is None else left, fp[-1] if right is None else right)
+    return _interpolated(
+        x, xp, fp, fp[0] if left is None else left, fp[-1] if right is None else right
+    )
 
 
 def _interpolated(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
@@ -546,7 +558,9 @@ _argpartition: Primitive = constant(
 
 
 @handle(np.argpartition)
-def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+def argpartition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
     """Return the indices that would partition along an axis, a constant."""
     if order is not None:
         unsupported("np.argpartition with order=")
@@ -557,7 +571,9 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", or
 
 
 @handle(np.partition)
-def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+def partition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
     """Partition along an axis; equal entries take their derivatives by position."""
     a = as_array(a)
     if axis is None:

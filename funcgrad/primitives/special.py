@@ -568,7 +568,14 @@ def _expn(x: Any, y: Any) -> Any:
 
 
 # log(z) / (1 - z) = -2F1(1, 1; 2; 1 - z), smooth at 1
-rule("spence", lambda x: -sc.hyp2f1(1, 1, 2, 1 - x))
+def _spence_dx(x: Any) -> Any:
+    near = np.abs(x - 1) < 0.5
+    far = np.where(near, 2, x)
+    series = -sc.hyp2f1(1, 1, 2, 1 - np.where(near, x, 1))
+    return np.where(near, series, np.log(far) / (1 - far))
+
+
+rule("spence", _spence_dx)
 
 # --- hypergeometric functions (13.3.15, 13.3.22, 15.5.1, 16.3.1) ---------------------------------
 
@@ -594,8 +601,14 @@ rule(
 
 # K = pi / 2 2F1(1/2, 1/2; 1; m) and E = pi / 2 2F1(-1/2, 1/2; 1; m), smooth at m = 0
 rule("ellipk", lambda x: PI / 8 * sc.hyp2f1(1.5, 1.5, 2, x))
-rule("ellipkm1", lambda x: -PI / 8 * sc.hyp2f1(1.5, 1.5, 2, 1 - x))
+rule("ellipkm1", lambda ans, x: _ellipkm1_dx(ans, x))
 rule("ellipe", lambda x: -PI / 8 * sc.hyp2f1(0.5, 1.5, 2, x))
+
+
+def _ellipkm1_dx(ans: Any, x: Any) -> Any:
+    """Return -K'(1 - x), by Carlson's integral where 1 - x loses digits."""
+    near = -(ans - sc.elliprd(0, x, 1) / 3) / (2 * x)
+    return np.where(x < 0.5, near, -PI / 8 * sc.hyp2f1(1.5, 1.5, 2, 1 - x))
 
 
 def _delta(x: Any, y: Any) -> Any:
@@ -682,6 +695,12 @@ rule(
     lambda x, y, z: -sc.elliprd(y, z, x) / 6,
     lambda x, y, z: -sc.elliprd(x, z, y) / 6,
     lambda x, y, z: -sc.elliprd(x, y, z) / 6,
+)
+rule(
+    "elliprg",
+    lambda x, y, z: sc.elliprf(x, y, z) / 4 - x * sc.elliprd(y, z, x) / 12,
+    lambda x, y, z: sc.elliprf(x, y, z) / 4 - y * sc.elliprd(x, z, y) / 12,
+    lambda x, y, z: sc.elliprf(x, y, z) / 4 - z * sc.elliprd(x, y, z) / 12,
 )
 rule(
     "elliprd",
@@ -776,7 +795,10 @@ for _name in ("gammasgn", "round"):
         constant(_fun)
 
 # The rest has derivatives by no argument; vmap maps it.
-UNKNOWN = ["_riemann_zeta", *[_name for _name in dir(sc) if _find(_name) is not None]]
+UNKNOWN = [
+    "_riemann_zeta",
+    *[_name for _name in dir(sc) if not _name.startswith("_") and _find(_name) is not None],
+]
 for _name in UNKNOWN:
     _fun = _find(_name)
     if _fun is not None and _fun.nout == 1:

@@ -178,9 +178,7 @@ def _shares(x: Any, ans: Any) -> Any:
 
 def _batch_ranked(args: Any, mapped: Any, settings: Any) -> Any:
     n = len(args[mapped.index(True)])
-    return _ranked(
-        *[x if m else np.broadcast_to(x, (n, *x.shape)) for x, m in zip(args, mapped)]
-    )
+    return _ranked(*[x if m else np.broadcast_to(x, (n, *x.shape)) for x, m in zip(args, mapped)])
 
 
 # Reads x[..., k]; entries that are equal share the derivative evenly, as in max and min.
@@ -343,7 +341,7 @@ def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any,
 def _fraction(a: Any, q: Any, scale: int) -> Any:
     """Return q as a fraction, in the dtype that NumPy gives it; and `a` as an array."""
     a = as_array(a)
-    weak = isinstance(q, (int, float)) and not isinstance(q, np.floating) and a.dtype.kind == "f"
+    weak = isinstance(q, (int, float)) and a.dtype.kind == "f"
     q = np.asarray(q, a.dtype) if weak else as_array(q)
     if scale != 1:
         q = q / (a.dtype.type(scale) if a.dtype.kind == "f" else scale)
@@ -388,7 +386,9 @@ def _aligned_weights(a: Any, weights: Any, axis: Any) -> Any:
         raise TypeError("Axis must be specified when shapes of a and weights differ.")
     axes = normalize_axes(axis, a.ndim)
     if weights.shape != tuple([a.shape[i] for i in axes]):
-        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        raise ValueError(
+            "Shape of weights must be consistent with shape of a along specified axis."
+        )
     weights = np.transpose(weights, np.argsort(axes))
     return weights.reshape(tuple([n if i in axes else 1 for i, n in enumerate(a.shape)]))
 
@@ -522,7 +522,9 @@ def _edges(x: Any, bins: Any, range: Any, weights: Any) -> Any:
         raise ValueError("`bins` must be positive, when an integer")
     low, high = _limits(x, range)
     dtype = np.result_type(low, high, x.dtype)
-    return np.linspace(low, high, bins + 1, dtype=np.result_type(dtype, float) if dtype.kind in "iub" else dtype)
+    return np.linspace(
+        low, high, bins + 1, dtype=np.result_type(dtype, float) if dtype.kind in "iub" else dtype
+    )
 
 
 def _limits(x: Any, range: Any) -> Any:

@@ -92,7 +92,7 @@ elementwise(np.arccos, lambda ct, x: -ct / np.sqrt(1 - x * x))
 elementwise(np.arctan, lambda ct, x: ct / (1 + x * x))
 elementwise(np.sinh, lambda x: np.cosh(x))
 elementwise(np.cosh, lambda x: np.sinh(x))
-elementwise(np.tanh, lambda ans: 1 - ans * ans)
+elementwise(np.tanh, lambda ct, ans: ct - ct * (ans * ans))  # quicker than with 1 - ans * ans
 elementwise(np.arcsinh, lambda ct, x: ct / np.sqrt(1 + x * x))
 # sqrt(x - 1) sqrt(x + 1) is right for complex x too, sqrt(x x - 1) is not
 elementwise(np.arccosh, lambda ct, x: ct / (np.sqrt(x - 1) * np.sqrt(x + 1)))

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array, unsupported
+from funcgrad.core import as_array, concrete, unsupported
 from funcgrad.custom import stop_gradient
 from funcgrad.primitives.families import elementwise
 
 sc: Any = importlib.import_module("scipy.special")
 
+LARGE = 1e30
 LOG_PI = float(np.log(np.pi))
 
 
@@ -33,11 +34,11 @@ def logsumexp(
     The derivative is the softmax; it is 0 where all entries are -inf.
     """
     a = as_array(a)
-    if b is not None:
-        b = as_array(b)
-        a = np.where(b == 0, -np.inf, a)
-    top = _shift(a, axis)
+    top = _shift(a if b is None else np.where(as_array(b) == 0, -np.inf, a), axis)
     weights = np.exp(a - top)
+    if b is not None:  # a weight of 0 takes part in no maximum, so it may meet an infinite factor
+        b = as_array(b)
+        weights = np.where((b == 0) & (weights > LARGE), LARGE, weights)
     total = np.sum(weights if b is None else b * weights, axis=axis, keepdims=True)
     sign = np.sign(total)
     out = _log(np.abs(total) if return_sign else total) + top
@@ -77,8 +78,8 @@ def polygamma(n: Any, x: Any) -> Any:
 def multigammaln(a: Any, d: int) -> Any:
     """Return the logarithm of the multivariate gamma function of dimension `d`, for a > (d - 1) / 2."""
     a = as_array(a)
-    if np.any(stop_gradient(a) <= (d - 1) / 2):
-        raise ValueError(f"condition a ({stop_gradient(a)}) > 0.5 * (d-1) ({(d - 1) / 2}) not met")
+    if np.any(concrete(a) <= (d - 1) / 2):
+        raise ValueError(f"condition a ({concrete(a)}) > 0.5 * (d-1) ({(d - 1) / 2}) not met")
     return d * (d - 1) / 4 * LOG_PI + sum([sc.gammaln(a - j / 2) for j in range(d)])
 
 
@@ -98,6 +99,35 @@ def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> An
     if repetition:
         return comb(N + k - 1, k)
     return np.where((k <= N) & (N >= 0) & (k >= 0), sc.binom(N, k), 0)
+
+
+def perm(N: Any, k: Any, exact: bool = False) -> Any:
+    """Return the number of sequences of `k` of `N` things; 0 outside 0 <= k <= N."""
+    if exact:
+        unsupported("scipy.special.perm with exact=True", "leave exact= out")
+    N, k = as_array(N), as_array(k)
+    return np.where((k <= N) & (N >= 0) & (k >= 0), sc.poch(N - k + 1, k), 0)
+
+
+def _derivatives(name: str, fun: Any, sign: int, first: int) -> Any:
+    """Make the n-th derivative of a Bessel function (https://dlmf.nist.gov/10.6.7 and 10.29.5)."""
+
+    def derivative(v: Any, z: Any, n: int = 1) -> Any:
+        z = as_array(z)
+        terms = [sign**k * sc.comb(n, k) * fun(v - n + 2 * k, z) for k in range(n + 1)]
+        return first**n * sum(terms[1:], terms[0]) / 2**n
+
+    derivative.__name__ = derivative.__qualname__ = name
+    derivative.__doc__ = f"Return the n-th derivative of scipy.special.{fun.__name__} at `z`."
+    return derivative
+
+
+jvp = _derivatives("jvp", sc.jv, -1, 1)
+yvp = _derivatives("yvp", sc.yv, -1, 1)
+ivp = _derivatives("ivp", sc.iv, 1, 1)
+kvp = _derivatives("kvp", sc.kv, 1, -1)
+h1vp = _derivatives("h1vp", sc.hankel1, -1, 1)
+h2vp = _derivatives("h2vp", sc.hankel2, -1, 1)
 
 
 def _spherical(name: str, lower: float, upper: float) -> Any:

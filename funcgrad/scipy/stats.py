@@ -340,12 +340,10 @@ class MultivariateNormal:
         if allow_singular:
             unsupported("multivariate_normal with allow_singular=True", "leave it out")
         x, cov = as_array(x), as_array(cov)
-        mean = 0 if mean is None else as_array(mean)
-        n = cov.shape[-1] if cov.ndim else np.size(mean) if np.ndim(mean) else x.shape[-1]
-        if not x.ndim or (n == 1 and x.shape[-1] != 1):
+        mean = as_array(0.0 if mean is None else mean)
+        n = cov.shape[-1] if cov.ndim else mean.size
+        if x.ndim < 1 or (x.ndim == 1 and n == 1):
             x = x[..., None]
-        elif n > 1 and x.shape[-1] == 1:
-            raise ValueError(f"x has vectors of length 1 where {n} are needed")
         if cov.ndim < 2:
             cov = cov * np.eye(n)
         root = np.linalg.cholesky(cov)

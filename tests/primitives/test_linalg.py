@@ -130,6 +130,28 @@ def test_the_condition_number_of_a_singular_matrix_is_infinite():
         grad(lambda x: np.linalg.cond(x, 1))(SINGULAR)
 
 
+# --- diagonals -----------------------------------------------------------------------------------
+
+
+def test_a_diagonal_sees_writes_to_its_matrix():
+    def fun(x):
+        y = x * 1.0
+        d = np.diagonal(y)
+        y[0, 0] = 5 * x[0, 1]
+        return np.sum(d)
+
+    assert grad(fun)(ONE).tolist() == [[0, 5, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_writing_into_a_diagonal_is_refused_as_in_numpy():
+    def fun(x):
+        x.diagonal()[0] = 1.0
+        return np.sum(x)
+
+    with pytest.raises(ValueError, match="read-only"):
+        grad(fun)(ONE)
+
+
 # --- results and refusals ------------------------------------------------------------------------
 
 

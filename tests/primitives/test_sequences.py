@@ -1,0 +1,171 @@
+"""Running products at zeros, series at 0, interpolation at its points, methods of ufuncs."""
+
+import numpy as np
+import pytest
+
+from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, vjp, vmap
+
+INF = np.inf
+
+
+def jacobian(fun, x):
+    """Return the Jacobian, on which both modes must agree."""
+    reverse, forward = jacrev(fun)(x), jacfwd(fun)(x)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-13, atol=1e-14)
+    return reverse
+
+
+# --- running sums and products -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("x", [[2.0, 0.0, 3.0, 5.0], [0.0, 0.0, 3.0, 1.0], [0.0] * 4, [7.0], []])
+def test_the_derivative_of_a_running_product_is_right_at_zeros(x):
+    x = np.array(x)
+    n = len(x)
+    expected = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i + 1):
+            expected[i, j] = np.prod(np.delete(x[: i + 1], j))
+    np.testing.assert_array_equal(jacobian(np.cumprod, x), expected)
+
+
+def test_the_second_derivative_of_a_running_product_at_zeros():
+    found = hessian(lambda x: np.cumprod(x)[2])(np.array([0.0, 0.0, 3.0]))
+    assert found.tolist() == [[0, 3, 0], [3, 0, 0], [0, 0, 0]]
+
+
+def test_a_long_running_product_needs_no_division():
+    x = np.linspace(0.9, 1.1, 1000)
+    found = grad(lambda x: np.cumprod(x)[-1])(x)
+    np.testing.assert_allclose(found, np.prod(x) / x)
+
+
+def test_a_running_maximum_takes_the_first_of_equal_entries():
+    x = np.array([1.0, 3.0, 3.0, 2.0, 4.0])
+    found = jacobian(np.maximum.accumulate, x)
+    assert found.argmax(1).tolist() == [0, 1, 1, 1, 4]
+    assert found.sum() == 5
+
+
+def test_a_running_maximum_stays_nan():
+    value = vjp(np.maximum.accumulate, np.array([1.0, np.nan, 3.0]))[0]
+    np.testing.assert_array_equal(value, [1, np.nan, np.nan])
+
+
+# --- series --------------------------------------------------------------------------------------
+
+
+def test_derivatives_of_sinc_at_zero():
+    d1 = grad(np.sinc)
+    d2 = grad(d1)
+    d4 = grad(grad(d2))
+    assert (np.sinc(0.0), d1(0.0)) == (1, 0)
+    assert d2(0.0) == pytest.approx(-(np.pi**2) / 3)
+    assert d4(0.0) == pytest.approx(np.pi**4 / 5)
+
+
+@pytest.mark.parametrize("x", [1e-9, 0.3, 0.95, 0.96, 2.0, 20.0])
+def test_derivatives_of_sinc_near_zero_and_far(x):
+    y = np.pi * x
+    first = np.pi * (y * np.cos(y) - np.sin(y)) / y**2 if x > 1e-6 else -(np.pi**2) * x / 3
+    assert grad(np.sinc)(x) == pytest.approx(first, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("x", "i1"), [(0.0, 0.0), (1.0, 0.5651591039924850), (10.0, 2670.988303701255)]
+)
+def test_the_derivative_of_i0_is_i1(x, i1):
+    assert grad(np.i0)(x) == pytest.approx(i1, rel=1e-13)
+
+
+def test_the_derivative_of_i0_of_a_large_argument():
+    x = 600.0  # I1 / I0 = 1 - 1 / 2x - 1 / 8x^2 - 1 / 8x^3 - ...
+    expected = 1 - 1 / (2 * x) - 1 / (8 * x**2) - 1 / (8 * x**3)
+    assert grad(np.i0)(x) / np.i0(x) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("value", [np.nan, INF, -INF])
+def test_replaced_numbers_have_derivative_zero(value):
+    found = grad(lambda x: np.sum(np.nan_to_num(x)))(np.array([1.0, value]))
+    assert found.tolist() == [1, 0]
+
+
+def test_nan_to_num_in_place_is_refused():
+    with pytest.raises(FuncgradError, match="copy"):
+        grad(lambda x: np.sum(np.nan_to_num(x, copy=False)))(np.ones(2))
+
+
+# --- interpolation -------------------------------------------------------------------------------
+
+XP, FP = np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("x", "value", "slope"),
+    [(-1.0, 0, 0), (0.0, 0, 2), (1.0, 2, 0.5), (2.0, 2.5, 0.5), (3.0, 3, 0.5), (4.0, 3, 0)],
+)
+def test_the_slope_of_an_interpolation_at_its_points_is_the_upper_one(x, value, slope):
+    found, pull = vjp(lambda x: np.interp(x, XP, FP), x)
+    assert (found, pull(1.0)[0]) == (value, slope)
+
+
+def test_an_interpolation_with_one_point_is_constant():
+    assert grad(lambda x: np.interp(x, np.array([1.0]), np.array([5.0])))(1.0) == 0
+
+
+def test_an_interpolation_at_a_jump():
+    found, pull = vjp(lambda x: np.interp(x, np.array([0.0, 1.0, 1.0, 2.0]), np.arange(4.0)), 1.0)
+    assert (found, pull(1.0)[0]) == (2, 1)
+
+
+# --- convolutions and polynomials ----------------------------------------------------------------
+
+
+def test_what_a_convolution_of_nothing_raises():
+    with pytest.raises(ValueError, match="empty"):
+        grad(lambda x: np.sum(np.convolve(x, np.zeros(0))))(np.ones(2))
+
+
+def test_the_derivative_of_a_root_by_the_coefficients():
+    found = jacobian(lambda p: np.sort(np.roots(p)), np.array([1.0, -3.0, 2.0]))
+    np.testing.assert_allclose(found, [[1, 1, 1], [-4, -2, -1]], atol=1e-12)
+
+
+def test_roots_at_zero_are_constant():
+    found = jacobian(np.roots, np.array([2.0, -6.0, 0.0]))
+    np.testing.assert_allclose(found, [[-1.5, -0.5, 0], [0, 0, 0]], atol=1e-14)
+
+
+def test_roots_under_vmap_are_a_loop():
+    p = np.array([[1.0, -3.0, 2.0], [2.0, -10.0, 12.0]])
+    np.testing.assert_allclose(vmap(lambda p: np.sort(np.roots(p)))(p), [[1, 2], [2, 3]])
+
+
+def test_a_fit_through_all_points_interpolates():
+    x = np.array([0.0, 1.0, 2.0])
+    found = jacobian(lambda y: np.polyfit(x, y, 2), np.array([1.0, 0.0, 5.0]))
+    np.testing.assert_allclose(found, np.linalg.inv(np.vander(x)), atol=1e-13)
+
+
+# --- methods of ufuncs ---------------------------------------------------------------------------
+
+
+def test_a_running_logaddexp_of_minus_infinities():
+    found = jacobian(np.logaddexp.accumulate, np.array([-INF, -INF, 0.0]))
+    assert np.all(np.isfinite(found))
+    np.testing.assert_allclose(found[2], [0, 0, 1])
+
+
+def test_reduce_over_several_axes_is_refused():
+    with pytest.raises(FuncgradError, match="axes"):
+        grad(lambda x: np.logaddexp.reduce(x, axis=None))(np.ones((2, 2)))
+
+
+def test_at_into_a_plain_array_says_what_to_do():
+    def scatter(x):
+        total = np.zeros(3)
+        np.add.at(total, [0, 0, 1], x)
+        return np.sum(total)
+
+    with pytest.raises(FuncgradError, match="zeros_like"):
+        grad(scatter)(np.ones(3))
