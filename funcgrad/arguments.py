@@ -26,6 +26,7 @@ from funcgrad.errors import (
     fail,
     line_of_traceback,
 )
+from funcgrad.handles import snapshot
 
 Key = int | str
 
@@ -381,6 +382,8 @@ def check_scalar(verb: str, fun: Any, out: Any, holomorphic: bool) -> None:
 
 def own(x: Any) -> Any:
     """Return a copy of an array that someone else may write to, and anything else as it is."""
+    if isinstance(x, Tracer):
+        return snapshot(x)
     return x if not isinstance(x, np.ndarray) or is_frozen(x) else x.copy("K")
 
 

@@ -45,7 +45,11 @@ class Batch(Trace):
             traced = [BatchTracer(x, self) for x in ans]
             return type(ans)(*traced) if hasattr(ans, "_fields") else tuple(traced)
         result = BatchTracer(ans, self)
-        if primitive.unview is not None and mapped[0] and may_share(ans, values[0]):
+        if (
+            primitive.unview is not None
+            and mapped[0]
+            and _is_view(primitive, result, ans, values[0])
+        ):
             register_view(args[0], result, primitive, settings)
         return result
 
@@ -67,8 +71,10 @@ class Batch(Trace):
         return kind(*stacked) if hasattr(kind, "_fields") else tuple(stacked)
 
 
-def may_share(ans: Any, x: Any) -> bool:
-    """Tell whether a result shares the memory of the argument."""
+def _is_view(primitive: Primitive, result: Any, ans: Any, x: Any) -> bool:
+    """Tell whether each example's result shares the memory of its argument."""
+    if primitive.name == "getitem" and not result.shape:
+        return False  # an entry is a scalar, whatever the batch of entries is
     if isinstance(ans, Tracer):
         return ans._view is not None
     return np.may_share_memory(ans, x)

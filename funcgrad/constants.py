@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core import Tracer
 from funcgrad.errors import MutatedConstantError, location_of, message, user_frame
+from funcgrad.handles import snapshot
 
 COPY_BYTES = 65536  # a copy of 64 kB takes 3 us, two checksums of it 12
 _ROW = 1024
@@ -25,6 +27,8 @@ def protect(x: Any, checks: list[Check]) -> Any:
     """Return what to keep of `x`: a copy of a small writeable array, else `x` itself, checked."""
     if type(x) is np.ndarray and x.nbytes <= COPY_BYTES and x.flags.writeable:
         return x.copy("K")  # the usual case
+    if isinstance(x, Tracer):
+        return snapshot(x)
     if isinstance(x, tuple):
         return tuple([protect(y, checks) for y in x])
     if isinstance(x, list):

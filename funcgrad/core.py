@@ -163,6 +163,12 @@ def concrete(x: Any) -> Any:
     return x
 
 
+def is_number(x: Any) -> bool:
+    """Tell whether a tracer stands for a NumPy scalar, which is never written to, and not for an array."""
+    plain = concrete(x)
+    return isinstance(plain, np.generic) or (plain.ndim > 0 and not x.shape)
+
+
 def handle(*callables: Any) -> Callable[[Handler], Handler]:
     """Register a function over primitives as what tracers do for NumPy's `callables`."""
 
@@ -263,7 +269,7 @@ def inplace_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
             if ufunc is np.power
             else call_ufunc(ufunc, (self, other), {})
         )
-        if isinstance(concrete(self), np.generic):
+        if is_number(self):
             return new
         return replace(self, new)
 
@@ -277,7 +283,7 @@ def replace(handle: Any, new: Any) -> Any:
             f"non-broadcastable output operand with shape {handle.shape} doesn't match the "
             f"broadcast shape {new.shape}"
         )
-    if isinstance(concrete(handle), np.generic):
+    if is_number(handle):
         raise TypeError("return arrays must be of ArrayType")
     if not isinstance(new, Tracer):
         new = handle * 0 + new  # a constant result: a value of the handle's transform all the same

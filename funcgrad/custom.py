@@ -20,6 +20,7 @@ from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
+from funcgrad.handles import snapshot
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.transforms import vjp
 
@@ -69,7 +70,7 @@ class Call:
             traced = any([isinstance(y, Tracer) for y in outputs])
             return self.closed_over(leaves) if traced else outputs
         mine = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
-        values = [x.value if own else x for x, own in zip(leaves, mine, strict=True)]
+        values = [_read_only(x.value if own else x) for x, own in zip(leaves, mine, strict=True)]
         run: Any = self.on_batch if isinstance(trace, Batch) else self.on_tape
         run = self.on_forward if isinstance(trace, Forward) else run
         outputs = run(trace, leaves, mine, values)
@@ -145,6 +146,16 @@ def _pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
             g = (g.real if dtype.kind != "c" else g).astype(dtype)
         cts[index] = g if cts[index] is None else cts[index] + g
         owned[index] = 0
+
+
+def _read_only(x: Any) -> Any:
+    """Return what a function may read but not write: its writes would not be seen, or seen too late."""
+    if isinstance(x, Tracer):
+        return snapshot(x)
+    if isinstance(x, np.ndarray):
+        x = x.view()
+        x.flags.writeable = False
+    return x
 
 
 def _traced_by(trace: Any, values: Any) -> bool:
@@ -304,6 +315,8 @@ class _Linear:
         )
         pulled = sum([_paired(g, t.value) for g, t in zip(grads, tangents, strict=False)])
         scale = abs(pushed) + abs(pulled)
+        if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
+            return
         if np.all(np.isfinite(scale)) and np.any(abs(pushed - pulled) > 1e-2 * scale):
             raise fail(
                 StructureError,
@@ -322,8 +335,8 @@ class _Linear:
 
 
 def _paired(a: Any, b: Any) -> Any:
-    """Return the concrete value of Re(a b), summed (over the batch too)."""
-    return np.real(np.sum(np.asarray(concrete(np.sum(a * b)))))
+    """Return the concrete value of Re(a b), summed; under vmap one per example."""
+    return np.real(concrete(np.sum(a * b)))
 
 
 # --- from functions of pytrees to calls ----------------------------------------------------------
@@ -661,8 +674,8 @@ def checkpoint(fun: Callable[..., Any]) -> Any:
     Parameters
     ----------
     fun : callable
-        A pure function; pytrees in and out. A traced value that it reads without taking it as an
-        argument is differentiated too, but then nothing is saved.
+        A pure function; pytrees in and out. It may not write into its arguments. A traced value that
+        it reads without taking it as an argument is differentiated too, but then nothing is saved.
 
     Returns
     -------

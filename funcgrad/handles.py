@@ -54,3 +54,10 @@ def assign(handle: Any, new: Any) -> None:
 def has_views(handle: Any) -> bool:
     """Tell whether a view of the handle is alive."""
     return any([ref() is not None for ref in handle._views or ()])
+
+
+def snapshot(handle: Any) -> Any:
+    """Return a handle of its own on the present value: later writes to `handle` do not reach it."""
+    copy = object.__new__(type(handle))
+    copy._trace, copy.value, copy.node = handle._trace, handle.value, handle.node
+    return copy

@@ -14,11 +14,11 @@ from funcgrad.arguments import (
     name_of,
     parameter_name,
     parameters,
-    value_of,
 )
 from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
+from funcgrad.handles import snapshot
 
 
 class Vmap(Transform):
@@ -87,7 +87,7 @@ class Vmap(Transform):
         trace = Batch(size)
         try:
             traced = [
-                x if a is None else BatchTracer(x, trace)
+                x if a is None else BatchTracer(_own_handle(x), trace)
                 for x, a in zip(values, flat.axes, strict=True)
             ]
             out = flat.call(traced)
@@ -96,7 +96,17 @@ class Vmap(Transform):
         leaves, treedef = tree.flatten(out)
         check_arrays("vmap", self.fun, leaves, trace)
         mapped = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
-        return [(value_of(trace, x), m) for x, m in zip(leaves, mapped, strict=True)], treedef
+        seen = {id(x) for x in values}
+        results = []
+        for x, m in zip(leaves, mapped, strict=True):
+            y = x.value if m else x
+            if isinstance(y, Tracer):
+                y = snapshot(y)
+            elif m and (y.base is not None or id(y) in seen):  # shares memory with an argument, say
+                y = y.copy()
+            seen.add(id(y))
+            results.append((y, m))
+        return results, treedef
 
     def _loop(self, flat: "_Flat", size: int) -> Any:
         if not size:
@@ -139,6 +149,10 @@ class Vmap(Transform):
                 x = x if mapped else repeated(x, size)
                 placed.append(_move(x, 0, axis, f"out_axes of {self!r}"))
         return tree.unflatten(treedef, placed)
+
+
+def _own_handle(x: Any) -> Any:
+    return snapshot(x) if isinstance(x, Tracer) else x
 
 
 def _is_int(x: Any) -> bool:

@@ -160,7 +160,7 @@ def _protected(keep: Any, pull: Any, args: Any, values: list[Any], settings: Any
     checks: list[Any] = []
     for j in keep.args:
         x = values[j]
-        if x is args[j] and isinstance(x, ndarray):  # not traced
+        if x is args[j] and isinstance(x, (ndarray, Tracer)):  # not traced by this tape
             values[j] = protect(x, checks)
     for name in keep.settings:
         settings = {**settings, name: protect(settings[name], checks)}
@@ -483,7 +483,9 @@ class TapeTracer(Tracer):
         fix = None
         if type(ans) is not float64 and x.dtype is not ans.dtype:
             fix = (x.shape, x.dtype)
-        kept = (None, ans, x)[keep] if type(keep) is int else tuple([(None, ans, x)[i] for i in keep])
+        kept = (
+            (None, ans, x)[keep] if type(keep) is int else tuple([(None, ans, x)[i] for i in keep])
+        )
         tape = self._trace
         index = len(tape.records)
         tape.append(((self.node, primitive.pulls[0], kept, fix),))
@@ -499,7 +501,7 @@ class TapeTracer(Tracer):
         ans = x[index]
         tape.append(((self.node, accumulate, (index, x.shape, x.dtype), ACCUMULATES),))
         result = TapeTracer(ans, tape, node)
-        if type(ans) is ndarray or isinstance(ans, Tracer):
+        if type(ans) is ndarray or (isinstance(ans, Tracer) and ans._view is not None):
             register_view(self, result, HANDLERS["read"], {"index": index})
         return result
 

@@ -327,7 +327,9 @@ def push_forward(
     """Run `fun` in forward mode; return outputs, tangents and aux."""
     trace = Forward(zero_stays_zero)
     try:
-        tracers = [ForwardTracer(x, trace, t) for x, t in zip(inputs.values, flat, strict=True)]
+        tracers = [
+            ForwardTracer(own(x), trace, own(t)) for x, t in zip(inputs.values, flat, strict=True)
+        ]
         out = inputs.call(fun, tracers)
         out, aux = split_aux("jvp", fun, out) if has_aux else (out, None)
     finally:

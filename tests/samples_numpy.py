@@ -600,7 +600,7 @@ def selection(Sample):
         *[unmapped(f, R, constant=True) for f in (np.tril_indices_from, np.triu_indices_from)],
         unmapped(np.diag_indices_from, R[:, :3], constant=True),
         unmapped(lambda x: np.zeros(2, np.common_type(x)), R, of=np.common_type, constant=True),
-        unmapped(lambda x: np.ix_(x > 0, [0, 1]), VECTOR, of=np.ix_, constant=True),
+        Sample(np.ix_, (COUNTED, COUNTED[:3]), constant=True),
         Sample(
             lambda x, y: np.lexsort((x, np.floor(y))),
             (LONG, LONG[::-1].copy()),

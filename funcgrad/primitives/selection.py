@@ -644,8 +644,11 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 @handle(np.ix_)
 def ix_(*args: Any) -> Any:
-    """Return index arrays for the grid of all pairs of places."""
-    return np.ix_(*[settled(x) for x in args])
+    """Return index arrays for the grid of all combinations of places."""
+    arrays = [as_array(x) for x in args]
+    arrays = [np.nonzero(x)[0] if x.dtype == np.bool_ else x for x in arrays]
+    n = len(arrays)
+    return tuple([x.reshape((1,) * i + x.shape + (1,) * (n - i - 1)) for i, x in enumerate(arrays)])
 
 
 handle(np.fix)(lambda x: np.trunc(x))

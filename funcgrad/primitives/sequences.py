@@ -79,7 +79,8 @@ _cumprod: Primitive = primitive(
 
 def _wide(fun: Any, x: Any, dtype: Any) -> Any:
     """Cast to the dtype in which NumPy adds or multiplies."""
-    dtype = fun(np.zeros(1, x.dtype)).dtype if dtype is None else dtype
+    if dtype is None:
+        dtype = x.dtype if x.dtype.kind in "fc" else fun(np.zeros(1, x.dtype)).dtype
     return x if x.dtype == dtype else x.astype(dtype)
 
 

@@ -158,7 +158,8 @@ def _full_shape(a: Any, shape: Any) -> Any:
 def ravel(a: Any, order: str = "C") -> Any:
     """Return a flat array."""
     a = as_array(a)
-    return a.reshape(-1, order=memory_order(a, order) if order == "K" else order)
+    flat = a.reshape(-1, order=memory_order(a, order) if order == "K" else order)
+    return flat if concrete(a).flags.c_contiguous else np.copy(flat)  # a copy, for NumPy too
 
 
 @handle(np.transpose, np.permute_dims)

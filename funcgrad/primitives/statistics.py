@@ -588,7 +588,7 @@ def histogramdd(
     """Count points in the cells of a grid (a constant), or add their weights."""
     columns = [as_array(x) for x in (sample.T if hasattr(sample, "shape") else sample)]
     ndim = len(columns)
-    bins = [bins] * ndim if not np.ndim(bins) and not isinstance(bins, (list, tuple)) else bins
+    bins = bins if isinstance(bins, (list, tuple)) or np.ndim(bins) else [bins] * ndim
     if len(bins) != ndim:
         raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
     ranges = [None] * ndim if range is None else range
@@ -610,7 +610,7 @@ def histogram2d(
     x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
     """Count points in the cells of a grid (a constant), or add their weights."""
-    if np.ndim(bins) == 1 and len(bins) not in (1, 2):
+    if hasattr(bins, "__len__") and not isinstance(bins, str) and len(bins) not in (1, 2):
         bins = [bins, bins]
     counts, edges = histogramdd([x, y], bins, range, density, weights)
     return counts, edges[0], edges[1]

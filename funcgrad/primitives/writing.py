@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, concrete, find_trace
+from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, concrete, find_trace, is_number
 from funcgrad.handles import has_views, write
 from funcgrad.primitives.families import register
 from funcgrad.primitives.indexing import batched_index, getitem, plain_index, splits_arrays
@@ -165,7 +165,7 @@ def _write_in_place(y: Any, index: Any, v: Any) -> bool:
 def assign_entries(y: Any, index: Any, value: Any) -> None:
     """Write into a traced array as NumPy does: cast, broadcast, seen by all that share the memory."""
     y._trace.check_running(y)
-    if isinstance(concrete(y), np.generic):
+    if is_number(y):
         raise TypeError(f"'{type(concrete(y)).__name__}' object does not support item assignment")
     index = plain_index(index)
     value = as_array(value)

@@ -5,6 +5,7 @@ by name, then loc and scale. A derivative without a closed form (of `gamma.cdf` 
 """
 
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,17 @@ class Distribution:
         )
 
 
+def _positive(scale: Any) -> Any:
+    """Return a scale, and NaN in place of one that is not positive."""
+    if isinstance(scale, (int, float)):
+        return scale if scale > 0 else float("nan")
+    return np.where(scale > 0, scale, np.nan)
+
+
+def _log(scale: Any) -> Any:
+    return math.log(scale) if isinstance(scale, (int, float)) else np.log(scale)
+
+
 class Continuous(Distribution):
     """A continuous distribution, from the functions of its standard form."""
 
@@ -74,7 +86,10 @@ class Continuous(Distribution):
     def _standard(self, x: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """Return (x - loc) / scale, the shape parameters and the scale."""
         shapes, (loc, scale) = self._parameters(args, kwargs, ("loc", "scale"))
-        return (as_array(x) - loc) / scale, shapes, scale
+        scale = _positive(scale)
+        z = (as_array(x) - loc) / scale
+        # a number takes the precision of the array, as in NumPy's own arithmetic
+        return z, [z.dtype.type(a) if isinstance(a, (int, float)) else a for a in shapes], scale
 
     def _inside(self, fun: Function, z: Any, shapes: Any, below: float, above: float) -> Any:
         """Return `fun` on the support, constants outside of it."""
@@ -82,12 +97,12 @@ class Continuous(Distribution):
         outside = (z < low) | (z > high)
         middle = 0.5 if high == 1 else 1.0
         value = fun(np.where(outside, middle, z) if (low, high) != (-INF, INF) else z, *shapes)
-        return np.where(z < low, below, np.where(z > high, above, value)) + 0 * z
+        return np.where(z < low, below, np.where(z > high, above, value))
 
     def logpdf(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the logarithm of the density at `x`; -inf outside the support."""
         z, shapes, scale = self._standard(x, args, kwargs)
-        return self._inside(self._logpdf, z, shapes, -INF, -INF) - np.log(scale)
+        return self._inside(self._logpdf, z, shapes, -INF, -INF) - _log(scale)
 
     def pdf(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the density at `x`."""
@@ -117,12 +132,12 @@ class Continuous(Distribution):
     def ppf(self, q: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the quantile: where `cdf` is `q`."""
         shapes, (loc, scale) = self._parameters(args, kwargs, ("loc", "scale"))
-        return self._ppf(as_array(q), *shapes) * scale + loc
+        return self._ppf(as_array(q), *shapes) * _positive(scale) + loc
 
     def isf(self, q: Any, *args: Any, **kwargs: Any) -> Any:
         """Return where `sf` is `q`."""
         shapes, (loc, scale) = self._parameters(args, kwargs, ("loc", "scale"))
-        return self._isf(as_array(q), *shapes) * scale + loc
+        return self._isf(as_array(q), *shapes) * _positive(scale) + loc
 
 
 class Discrete(Distribution):
@@ -190,7 +205,9 @@ t = Continuous(
     "t",
     ("df",),
     logpdf=lambda z, df: (
-        -(df + 1) / 2 * np.log1p(z * z / df) - sc.betaln(0.5, df / 2) - np.log(df) / 2
+        -(df + 1) / 2 * np.log1p(z * z / df)
+        - sc.betaln(np.ones_like(df) / 2, df / 2)
+        - np.log(df) / 2
     ),
     cdf=lambda z, df: sc.stdtr(df, z),
     sf=lambda z, df: sc.stdtr(df, -z),
@@ -259,7 +276,7 @@ laplace = Continuous(
 logistic = Continuous(
     "logistic",
     (),
-    logpdf=lambda z: -z - 2 * np.logaddexp(0, -z),
+    logpdf=lambda z: sc.log_expit(z) + sc.log_expit(-z),
     cdf=sc.expit,
     sf=lambda z: sc.expit(-z),
     logcdf=sc.log_expit,

@@ -152,3 +152,9 @@ def test_the_last_bin_includes_its_upper_edge():
 def test_data_cannot_be_counted_under_vmap():
     with pytest.raises(FuncgradError, match="mapped"):
         vmap(lambda x: np.histogram(x, 3)[0])(np.ones((2, 3)))
+
+
+def test_bins_of_two_kinds():
+    x, bins = np.array([3.0, 1.0, 2.0]), [np.array([0.0, 2.0, 4.0]), 2]
+    found = gradient(lambda w: np.histogram2d(x, x, bins, weights=w)[0][0, 0], np.ones(3))
+    assert found.tolist() == [0, 1, 0]

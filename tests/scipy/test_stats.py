@@ -157,3 +157,25 @@ def test_the_score_has_mean_zero():
     x = np.linspace(-12, 12, 4001)
     scores = jacrev(lambda m: stats.norm.logpdf(x, m, 1.0))(0.3)
     assert abs(np.sum(scores * stats.norm.pdf(x, 0.3, 1.0))) < 1e-10
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_scale_that_is_not_positive_gives_nan(name):
+    for scale in (-1.0, np.array(-1.0)):
+        for kind in (*OF_VALUES, "ppf", "isf"):
+            fun = getattr(getattr(stats, name), kind)
+            assert np.isnan(fun(0.5, *CONTINUOUS[name], scale=scale))
+
+
+@pytest.mark.parametrize("name", ["norm", "logistic", "laplace", "expon"])
+def test_infinity_has_density_zero(name):
+    assert getattr(stats, name).pdf(np.inf) == 0
+    assert getattr(stats, name).cdf(np.inf) == 1
+
+
+def test_single_precision_stays():
+    x = X.astype(np.float32)
+    for name, shapes in CONTINUOUS.items():
+        for kind in OF_VALUES:
+            fun = getattr(getattr(stats, name), kind)
+            assert fun(x, *shapes).dtype == np.float32, (name, kind)
