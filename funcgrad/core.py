@@ -810,12 +810,19 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 for _name in [
-    *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "compress"],
+    *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"],
     *["conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
     *["nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum"],
     *["swapaxes", "take", "trace", "var"],
 ]:
     setattr(Tracer, _name, _method(_name))
+
+
+def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return HANDLERS[np.compress](condition, self, axis, out)  # the method's array comes first
+
+
+Tracer.compress = _compress  # type: ignore[attr-defined]
 
 
 def _flatten(self: Any, order: str = "C") -> Any:

@@ -5,11 +5,21 @@ rule; where a primitive has none, its vjp is linear in the cotangent, and the tr
 is the jvp: one small tape, walked backwards.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core import Primitive, Trace, Tracer, leaked, zero
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Trace,
+    Tracer,
+    binary_operator,
+    leaked,
+    reflected_operator,
+    zero,
+)
 from funcgrad.handles import register_view
 from funcgrad.reverse import (
     Tape,
@@ -20,6 +30,8 @@ from funcgrad.reverse import (
     keep_zero,
     promoted,
 )
+
+ndarray = np.ndarray
 
 
 class Forward(Trace):
@@ -134,6 +146,67 @@ def nonzero(like: Any) -> Any:
     return (1 + np.cos(np.arange(1, size + 1))).reshape(shape).astype(dtype)[()]
 
 
+def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
+    """Make `t op other` and `other op t`, quick for plain arrays of one dtype and scalars."""
+    general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
+
+    def method(self: "ForwardTracer", other: Any) -> Any:
+        quick = _quick(self, other)
+        return general(self, other) if quick is None else _apply(ufunc, compute, self, other, self)
+
+    def reflected(self: "ForwardTracer", other: Any) -> Any:
+        quick = _quick(self, other)
+        if quick is None:
+            return reflected_general(self, other)
+        return _apply(ufunc, compute, other, self, self)
+
+    return method, reflected
+
+
+def _quick(x: "ForwardTracer", other: Any) -> Any:
+    """Tell whether values are plain, of one dtype, and need no broadcasting of a tangent."""
+    value = x.value
+    if x.node is None or type(value) is not ndarray or x._trace.zero_stays_zero:
+        return None
+    kind = type(other)
+    if kind is float or kind is int:
+        return True
+    other = other.value if kind is ForwardTracer and other._trace is x._trace else other
+    if type(other) is ndarray and other.dtype is value.dtype and other.shape == value.shape:
+        return True
+    return None
+
+
+def _apply(ufunc: Any, compute: Any, x: Any, y: Any, owner: "ForwardTracer") -> Any:
+    """Compute value and tangent: the sum of what the rule makes of each tangent."""
+    trace = owner._trace
+    if trace.ended:
+        leaked()
+    primitive: Any = HANDLERS[ufunc]
+    t = u = None
+    if type(x) is ForwardTracer:
+        x, t = x.value, x.node
+    if type(y) is ForwardTracer:
+        y, u = y.value, y.node
+    ans = compute(x, y)
+    places = (None, ans, x, y)
+    with np.errstate(all="ignore"):
+        if t is not None:
+            t = _pushed(primitive, 0, places, t)
+        if u is not None:
+            u = _pushed(primitive, 1, places, u)
+            t = u if t is None else t + u
+    return ForwardTracer(ans, trace, t)
+
+
+def _pushed(primitive: Any, i: int, places: Any, t: Any) -> Any:
+    """Apply the rule of argument `i`: elementwise, the vjp is the jvp."""
+    pull, keep = primitive.pulls[i], primitive.slots[i]
+    if pull is None:
+        return t
+    return pull(t, places[keep] if type(keep) is int else tuple([places[j] for j in keep]))
+
+
 class ForwardTracer(Tracer):
     """A value with its tangent; `None` is the tangent zero."""
 
@@ -147,3 +220,31 @@ class ForwardTracer(Tracer):
     @property
     def tangent(self) -> Any:
         return self.node
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        primitive: Any = HANDLERS.get(ufunc)
+        if (
+            len(inputs) != 1
+            or kwargs
+            or method != "__call__"
+            or type(primitive) is not Primitive
+            or not primitive.slots
+            or type(self.value) is not ndarray
+            or self.node is None
+            or self._trace.zero_stays_zero
+        ):
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        if self._trace.ended:
+            leaked()
+        x = self.value
+        ans = ufunc(x)
+        if ans.dtype is not x.dtype:
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        with np.errstate(all="ignore"):
+            t = _pushed(primitive, 0, (None, ans, x), self.node)
+        return ForwardTracer(ans, self._trace, t)
+
+    __add__, __radd__ = _operator(np.add, operator.add)
+    __sub__, __rsub__ = _operator(np.subtract, operator.sub)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul)
+    __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)

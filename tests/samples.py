@@ -779,6 +779,35 @@ CREATION = [
 
 # --- parts of complex numbers --------------------------------------------------------------------
 
+
+def _filled(x: Any) -> Any:
+    y = x * 1.0
+    y[1] = x[0] * x[2]
+    y[:, 1:] += x[:, :-1] ** 2
+    return y
+
+
+def _written(x: Any) -> Any:
+    y, rows = x * 1.0, np.array([0, 2, 0])
+    y[rows] = x[[1, 2, 2]] ** 2  # the last write to a row wins
+    y[np.array([True, False, True]), 1] = x[0, 0] * 2
+    return y
+
+
+def _seen_through_views(x: Any) -> Any:
+    y = x * 1.0
+    row, turned = y[1], y.T
+    row *= x[2]
+    turned[0] = x[:, 1] * 3
+    return y * row
+
+
+WRITING = [
+    Sample(_filled, (R,), of="setitem", complex=True),
+    Sample(_written, (R,), of="put", complex=True),
+    Sample(_seen_through_views, (R,), of="read", complex=True),
+]
+
 COMPLEX_PARTS = [
     *[Sample(fun, (R,), complex=True) for fun in (np.real, np.imag)],
     Sample(lambda x: x.real * x.imag, (R,), of=np.real, complex=True),
@@ -796,6 +825,7 @@ SAMPLES = [
         PRODUCTS,
         CREATION,
         COMPLEX_PARTS,
+        WRITING,
         samples_fft.rows(Sample, reals),
         samples_linalg.rows(Sample),
         samples_numpy.rows(Sample),

@@ -55,7 +55,9 @@ def assert_follows_numpy(fun, x=X, maps=True):
     assert abs(np.sum(gradient * u) - slope) <= 1e-7 * scale
     np.testing.assert_allclose(pullback(np.cos(out))[0], gradient, rtol=1e-10, atol=1e-12)
     assert abs(jvp(loss, (fresh(),), (u,))[1] - np.sum(gradient * u)) <= 1e-12 * scale
-    if fun is write_the_argument:  # it runs twice on the same arguments, so it may not write to them
+    if (
+        fun is write_the_argument
+    ):  # it runs twice on the same arguments, so it may not write to them
         with pytest.raises(ValueError, match="read-only"):
             grad(checkpoint(loss))(fresh())
     else:

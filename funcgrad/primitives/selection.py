@@ -64,13 +64,6 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     return _take(a, np.flatnonzero(mask), axis)
 
 
-def _compress_method(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
-    return HANDLERS[np.compress](condition, self, axis, out)
-
-
-Tracer.compress = _compress_method  # type: ignore[attr-defined]  # the method's array comes first
-
-
 @handle(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Return the entries for which the condition holds."""

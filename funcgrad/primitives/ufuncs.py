@@ -87,14 +87,14 @@ elementwise(
 elementwise(np.sin, lambda x: np.cos(x))
 elementwise(np.cos, lambda x: -np.sin(x))
 elementwise(np.tan, lambda ans: 1 + ans * ans)
-elementwise(np.arcsin, lambda ct, x: ct / np.sqrt(1 - x * x))
-elementwise(np.arccos, lambda ct, x: -ct / np.sqrt(1 - x * x))
+# sqrt(1 - x) sqrt(1 + x) is right on the branch cuts of complex x too, sqrt(1 - x x) is not
+elementwise(np.arcsin, lambda ct, x: ct / (np.sqrt(1 - x) * np.sqrt(1 + x)))
+elementwise(np.arccos, lambda ct, x: -ct / (np.sqrt(1 - x) * np.sqrt(1 + x)))
 elementwise(np.arctan, lambda ct, x: ct / (1 + x * x))
 elementwise(np.sinh, lambda x: np.cosh(x))
 elementwise(np.cosh, lambda x: np.sinh(x))
 elementwise(np.tanh, lambda ct, ans: ct - ct * (ans * ans))  # quicker than with 1 - ans * ans
 elementwise(np.arcsinh, lambda ct, x: ct / np.sqrt(1 + x * x))
-# sqrt(x - 1) sqrt(x + 1) is right for complex x too, sqrt(x x - 1) is not
 elementwise(np.arccosh, lambda ct, x: ct / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 elementwise(np.arctanh, lambda ct, x: ct / (1 - x * x))
 for _degrees in (np.degrees, np.rad2deg):
