@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Small arrays gain nothing from BLAS threads, and on a busy machine lose much by them.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
 .PHONY: demo test lint bench clean
 
 demo: $(READY)
@@ -11,7 +15,7 @@ demo: $(READY)
 	$(BIN)/python examples/digits.py $(DIGITS_ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
