@@ -91,6 +91,13 @@ def arithmetic(x: Any) -> Any:
     return x
 
 
+def arithmetic_by_hand(x: Any, t: Any) -> Any:
+    """Return the values and the tangents of `arithmetic`, the least that any jvp has to compute."""
+    for _ in range(10):
+        x, t = x * x * 0.5 + x / 3, (t * x + x * t) * 0.5 + t / 3
+    return x, t
+
+
 def functions(x: Any) -> Any:
     """Apply transcendental functions."""
     for _ in range(10):
@@ -120,6 +127,18 @@ def forward_mode(fun: Callable[[Any], Any]) -> Comparison:
     )
 
 
+def forward_mode_by_hand() -> Comparison:
+    """Compare the jvp of cheap operations with the same tangents in plain NumPy."""
+    x, v = np.random.default_rng(3).uniform(0.1, 0.9, ELEMENTS), np.ones(ELEMENTS)
+    return Comparison(
+        f"jvp, {ELEMENTS} elements, arithmetic",
+        ("by hand", lambda: arithmetic_by_hand(x, v)),
+        ("jvp", lambda: jvp(arithmetic, (x,), (v,))),
+        bound=1.5,
+        at_least=False,
+    )
+
+
 def comparisons() -> Iterator[Comparison]:
     """Yield what is compared."""
     yield per_example_gradients()
@@ -127,6 +146,7 @@ def comparisons() -> Iterator[Comparison]:
     yield hessians("logistic regression", regression)
     for fun in (arithmetic, functions, layers):
         yield forward_mode(fun)
+    yield forward_mode_by_hand()
 
 
 def measure(comparison: Comparison, options: timing.Options) -> dict[str, Any]:
