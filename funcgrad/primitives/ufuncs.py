@@ -70,8 +70,8 @@ root = elementwise(
 
 
 def _share(x: Any, y: Any) -> Any:
-    """Return e^x / (e^x + e^y); 1/2 for equal arguments, infinite ones too."""
-    same = x == y
+    """Return e^x / (e^x + e^y); 1/2 for equal infinite arguments, whose difference is NaN."""
+    same = (x == y) & np.isinf(x)
     return np.where(same, 0.5, 1 / (1 + np.exp(np.where(same, 0, y - x))))
 
 

@@ -397,3 +397,10 @@ def test_a_pullback_notices_a_change_between_two_calls():
     buf[0] = 5
     with pytest.raises(MutatedConstantError):
         pull(np.ones(LARGE))
+
+
+def test_second_derivative_of_logaddexp_of_equal_arguments():
+    # log(e^x + e^y): second derivative s (1 - s), with s = 1/2 where x = y
+    assert grad(grad(np.logaddexp))(0.7, 0.7) == 0.25
+    assert grad(grad(lambda x: np.logaddexp(0, x)))(0.0) == 0.25
+    assert np.isclose(grad(grad(np.logaddexp2))(0.7, 0.7), 0.25 * np.log(2))
