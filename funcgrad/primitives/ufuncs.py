@@ -33,7 +33,7 @@ def _power_dx(x: Any, y: Any) -> Any:
     """Return y x ** (y - 1), and 0 where y = 0 (so that x ** 0 is constant at x = 0 too)."""
     if isinstance(y, (int, float)):
         return y * x if y == 2 else y * x ** (y - 1) if y else x * 0
-    zero = y == 0
+    zero = (x == 0) & (y == 0)  # not wherever y = 0: the derivative by y in turn is 1 / x there
     return np.where(zero, 0, y * x ** np.where(zero, 1, y - 1))
 
 
