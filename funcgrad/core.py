@@ -389,13 +389,21 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
     references = sys.getrefcount(target)
     if isinstance(inputs[1], _Probe):
         raise _Counted(references)
-    if target.base is not None or references > _references_of_one_name():
+    if _has_named_base(target) or references > _references_of_one_name():
         raise fail(
             AliasedUpdateError,
             "an in-place operator would give this name a traced value, and another name (or view) of "
             "the same memory would not see it.",
             "write total = total + t, or make the array traced: np.zeros(n, like=x)",
         )
+
+
+def _has_named_base(x: Any) -> bool:
+    """Tell whether something besides the view `x` refers to the array behind it."""
+    base = x.base
+    if base is None:
+        return False
+    return not isinstance(base, np.ndarray) or sys.getrefcount(base) > 3  # x, `base`, the argument
 
 
 class _Counted(Exception):

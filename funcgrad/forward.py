@@ -16,6 +16,7 @@ from funcgrad.core import (
     Trace,
     Tracer,
     binary_operator,
+    call_ufunc,
     leaked,
     reflected_operator,
     zero,
@@ -233,13 +234,15 @@ class ForwardTracer(Tracer):
             or self.node is None
             or self._trace.zero_stays_zero
         ):
+            if method == "__call__":
+                return call_ufunc(ufunc, inputs, kwargs)
             return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
         if self._trace.ended:
             leaked()
         x = self.value
         ans = ufunc(x)
         if ans.dtype is not x.dtype:
-            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+            return call_ufunc(ufunc, inputs, kwargs)
         with np.errstate(all="ignore"):
             t = _pushed(primitive, 0, (None, ans, x), self.node)
         return ForwardTracer(ans, self._trace, t)

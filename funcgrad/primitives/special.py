@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, Primitive, handle, unsupported
+from funcgrad.core import HANDLERS, Primitive, handle, unsupported, zero
 from funcgrad.primitives.families import constant, elementwise, primitive
 
 sc: Any
@@ -71,12 +71,24 @@ def _declare(name: str, fun: Any, partials: tuple[Any, ...]) -> Primitive:
         new.elementwise = True
     else:
         new = elementwise(fun, *partials, name=name)
+    new.pulls = tuple([pull if pull in (None, zero) else _in_dtype(pull) for pull in new.pulls])
     for i, partial in enumerate(partials):
         if partial is refused:
             _refuse(new, i)
     if len(partials) > 2:
         new.slots = ()  # the quick recorders take one argument or two
     return new
+
+
+def _in_dtype(pull: Any) -> Any:
+    """Keep single precision, which some of SciPy's functions of an integer order widen."""
+
+    def narrow(ct: Any, kept: Any) -> Any:
+        g = pull(ct, kept)
+        return g if g.dtype == ct.dtype or g.dtype.kind != ct.dtype.kind else g.astype(ct.dtype)
+
+    narrow.elementwise = True  # type: ignore[attr-defined]
+    return narrow
 
 
 def _refuse(new: Primitive, i: int) -> None:
