@@ -207,6 +207,7 @@ def _operand(x: Any) -> Any:
     return as_array(x) if isinstance(x, (list, tuple)) else x
 
 
+_NOT_GIVEN = np._NoValue  # how NumPy's functions say so to each other
 _NUMBERS = (int, float, complex, np.generic)
 _PLAIN = {float, int, complex, np.ndarray, np.float64}
 
@@ -496,10 +497,12 @@ class Tracer:
                 unsupported(dotted_name(func))
             return creator(self, *args, **kwargs)
         for kind in types:
-            if issubclass(kind, FOREIGN):
+            if kind is not np.ndarray and kind is not type(self) and issubclass(kind, FOREIGN):
                 refuse_foreign(kind)
-        if kwargs:  # np._NoValue is how NumPy says "not given"
-            kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}
+        for value in kwargs.values():
+            if value is _NOT_GIVEN:
+                kwargs = {name: x for name, x in kwargs.items() if x is not _NOT_GIVEN}
+                break
         return handler(*args, **kwargs)
 
     # What would cut the gradient without a word.

@@ -216,8 +216,9 @@ def plain_index(index: Index) -> Index:
 
 
 def masked(mask: Any, x: Any) -> Any:
-    """Return np.where(mask, x, 0) of a float array, by bits: 15 us for 25,000 entries, np.where 60."""
-    bits = np.negative(mask.view(np.int8), dtype=np.dtype(f"i{x.itemsize}"))  # all ones where true
+    """Return np.where(mask, x, 0) of a float array, by bits: 17 us for 25,000 entries, np.where 31."""
+    bits = mask.astype(f"i{x.itemsize}")
+    np.negative(bits, out=bits)  # all ones where true
     bits &= x.view(bits.dtype)
     return bits.view(x.dtype)
 
