@@ -79,6 +79,7 @@ class Primitive:
     __slots__ = (
         "accumulates",
         "batch",
+        "condense",
         "elementwise",
         "fun",
         "jvps",
@@ -104,6 +105,9 @@ class Primitive:
         self.jvps: tuple[Any, ...] = ()  # per argument: (tangent, ans, args, settings) -> tangent
         self.batch: Handler | None = None
         self.elementwise = False
+        self.condense: Handler | None = (
+            None  # (x, constant, kept) -> less to keep, for large arrays
+        )
         self.promotes = False  # arguments are brought to one dtype before the function acts
         self.accumulates = False  # its pulls add to the cotangent of the argument themselves
         self.unview: Handler | None = (

@@ -373,6 +373,8 @@ def _with_scalar(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: An
     tape = self._trace
     index = len(tape.records)
     kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
+    if primitive.condense is not None and type(x) is ndarray and x.size > 1000:
+        kept = primitive.condense(x, other, kept)
     tape.append(((self.node, primitive.pulls[i], kept, fix),))
     return TapeTracer(ans, tape, index)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import handle, unsupported
+from funcgrad.core import Primitive, handle, unsupported
 from funcgrad.primitives.families import constant, elementwise
 
 LOG2, LOG10 = float(np.log(2.0)), float(np.log(10.0))
@@ -142,8 +142,29 @@ def _larger_number(ct: Any, x: Any, y: Any) -> Any:
     return np.where(np.isnan(y) & ~np.isnan(x), ct, _larger(ct, x, y))
 
 
-elementwise(np.maximum, _larger, lambda ct, x, y: _larger(ct, y, x))
-elementwise(np.minimum, lambda ct, x, y: _larger(ct, y, x), _larger)
+_maximum = elementwise(np.maximum, _larger, lambda ct, x, y: _larger(ct, y, x))
+_minimum = elementwise(np.minimum, lambda ct, x, y: _larger(ct, y, x), _larger)
+
+
+def _condense(primitive: Primitive, wins: Any) -> None:
+    """Let a comparison with a scalar keep who won, a byte per entry, unless there are ties."""
+
+    def condense(x: Any, scalar: Any, kept: Any) -> Any:
+        return kept if np.any(x == scalar) else wins(x, scalar)
+
+    def by_mask(pull: Any) -> Any:
+        def condensed(ct: Any, kept: Any) -> Any:
+            return pull(ct, kept) if type(kept) is tuple else ct * kept.astype(ct.dtype)
+
+        condensed.elementwise = True  # type: ignore[attr-defined]
+        return condensed
+
+    primitive.condense = condense
+    primitive.pulls = tuple([by_mask(pull) for pull in primitive.pulls])
+
+
+_condense(_maximum, np.greater)
+_condense(_minimum, np.less)
 elementwise(np.fmax, _larger_number, lambda ct, x, y: _larger_number(ct, y, x))
 elementwise(
     np.fmin,
