@@ -19,6 +19,14 @@ def restore(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` over the axes that broadcasting from `shape` added or stretched."""
+    if type(g) is np.ndarray and g.ndim == 2 and g.size and g.dtype.char in "fd":
+        rows, columns = (
+            g.shape
+        )  # the usual cases, a bias and a sum over rows, without the bookkeeping
+        if shape == (columns,):
+            return _ones(rows, g.dtype) @ g
+        if shape == (rows, 1):
+            return (g @ _ones(columns, g.dtype)).reshape(shape)
     extra = g.ndim - len(shape)
     axes = [*range(extra)]
     for i, n in enumerate(shape, extra):
