@@ -184,7 +184,11 @@ def cho_solve(
 
 
 def solve(a: Any, b: Any, *, assume_a: str | None = None, transposed: bool = False) -> Any:
-    """Solve a x = b, or a^T x = b if `transposed`; any structure is treated as a general matrix."""
+    """Solve a x = b, or a^T x = b if `transposed`, for a general matrix."""
+    if assume_a not in (None, "gen", "general"):  # SciPy would read one triangle of it alone
+        unsupported(
+            f"scipy.linalg.solve with assume_a={assume_a!r}", "pass the whole matrix, without it"
+        )
     a = as_array(a)
     return np.linalg.solve(a.mT if transposed else a, b)
 

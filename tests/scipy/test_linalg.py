@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from funcgrad import FuncgradError, grad, vmap
+from funcgrad.errors import UnsupportedError
 from funcgrad.testing import check_grads
 
 reference = pytest.importorskip("scipy.linalg")
@@ -97,3 +98,8 @@ def test_single_precision_stays():
 def test_stacks_of_matrices_are_refused_where_scipy_takes_one():
     with pytest.raises(FuncgradError, match="axes"):
         linalg.solve_sylvester(np.stack([A, A]), A, A)
+
+
+def test_solve_refuses_a_structure_of_which_scipy_reads_one_triangle():
+    with pytest.raises(UnsupportedError, match="assume_a='pos'"):
+        linalg.solve(np.eye(2), np.ones(2), assume_a="pos")
