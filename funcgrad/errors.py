@@ -4,6 +4,7 @@ Owns what an error says and where it points. Must not know tracers, tapes or pyt
 nothing of this package. Read next: ``tree.py``.
 """
 
+import functools
 import linecache
 import os
 import sys
@@ -231,8 +232,12 @@ def line_of_traceback(traceback: TracebackType | None) -> str | None:
 
 
 def _is_internal(frame: FrameType) -> bool:
-    file = frame.f_code.co_filename
-    package = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return _is_internal_file(frame.f_code.co_filename, str(frame.f_globals.get("__name__")))
+
+
+@functools.lru_cache(maxsize=1024)  # a large constant asks for the user's line each time it is used
+def _is_internal_file(file: str, module: str) -> bool:
+    package = module.partition(".")[0]
     # Methods that dataclasses and namedtuples generate carry no file, only their module's globals.
     generated = file == "<string>" and package in _OWN_MODULES
     return generated or package == "scipy" or file.startswith(_INSIDE)
