@@ -32,6 +32,7 @@ from funcgrad.core import (
     refuse_objects,
     zero,
 )
+from funcgrad.floating import hush, unhush
 from funcgrad.handles import register_view
 
 ndarray, float64 = np.ndarray, np.float64
@@ -197,10 +198,13 @@ def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> lis
     zeros kept zero: finding out costs one dot product per input, where looking at each step would
     cost more.
     """
-    with np.errstate(all="ignore"):
+    quiet = hush()
+    try:
         cts = _walk(tape.records, seeds, inputs, zero_stays_zero=False)
         if any([has_nan(ct) for ct in cts]):
             cts = _walk(tape.records, seeds, inputs, zero_stays_zero=True)
+    finally:
+        unhush(quiet)
     return cts
 
 

@@ -16,6 +16,7 @@ OPTIONAL = {"graphviz", "matplotlib", "scipy", "tqdm"}
 ORDER = [
     "errors",
     "memory",
+    "floating",
     "tree",
     "handles",
     "core",
