@@ -22,7 +22,6 @@ from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
-from funcgrad.transforms import vjp
 
 Leaves = list[Any]
 
@@ -563,18 +562,22 @@ class CheckpointCall(Call):
         return self.fun(*leaves), list(leaves)
 
     def bwd(self, residuals: Leaves, cts: Leaves) -> Leaves:
-        chosen = [_is_array(x) and np.result_type(x).kind in "fc" for x in residuals]
-
-        def rerun(*floats: Any) -> Leaves:
-            rest = iter(floats)
-            outputs = self.fun(
-                *[next(rest) if c else x for x, c in zip(residuals, chosen, strict=True)]
-            )
-            return [y for y in outputs if has_derivative(y)]
-
-        _, pullback = vjp(rerun, *[x for x, c in zip(residuals, chosen, strict=True) if c])
-        grads = iter(pullback([ct for ct in cts if ct.dtype.kind in "fc"]))
-        return [next(grads) if c else None for c in chosen]
+        tape = Tape()
+        places = [
+            tape.input(x) if _is_array(x) and np.result_type(x).kind in "fc" else None
+            for x in residuals
+        ]
+        try:
+            outputs = self.fun(*[x if t is None else t for x, t in zip(residuals, places)])
+        finally:
+            tape.close()
+        seeds = [
+            (y.node, ct)
+            for y, ct in zip(outputs, cts, strict=True)
+            if isinstance(y, TapeTracer) and y._trace is tape
+        ]
+        grads = iter(backward(tape, seeds, [t.node for t in places if t is not None]))
+        return [None if t is None else next(grads) for t in places]
 
     def on_forward(
         self, trace: Any, leaves: Any, mine: list[bool], values: Leaves

@@ -204,7 +204,7 @@ def _with_tangent(primitive: Any, trace: "Forward", places: Any, t: Any, u: Any)
     """Pair a result with the sum of what the rule makes of the tangents of the arguments."""
     quiet = hush()
     try:
-        total = None if t is None else _pushed(primitive, 0, places, t)
+        total: Any = None if t is None else _pushed(primitive, 0, places, t)
         if u is not None:
             pushed = _pushed(primitive, 1, places, u)
             if total is None:

@@ -1,5 +1,6 @@
 """vmap: from a function of one example to a function of a batch."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from funcgrad.arguments import (
     call,
     check_arrays,
     describe,
+    label_of,
     name_of,
     parameter_name,
     parameters,
@@ -19,6 +21,9 @@ from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
+
+Label = Callable[[], str]  # what an error calls a leaf, made up only then
+_Size = tuple[Label, int, int]  # a mapped leaf, its axis, and the size of that axis
 
 
 class Vmap(Transform):
@@ -119,18 +124,23 @@ class Vmap(Transform):
             leaves, treedef = tree.flatten(flat.call(row))
             check_arrays("vmap", self.fun, leaves)
             rows.append(leaves)
-        axes = tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+        axes = self._out_axes(treedef)
         joined = [
             (xs[0], False) if axis is None and _all_equal(xs) else (np.stack(xs), True)
             for xs, axis in zip(zip(*rows, strict=True), axes, strict=True)
         ]
         return self._place(joined, treedef, size)
 
+    def _out_axes(self, treedef: Any) -> list[Any]:
+        if type(self.out_axes) is int:
+            return [self.out_axes] * treedef.num_leaves
+        return tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+
     def _place(self, leaves: Any, treedef: Any, size: int) -> Any:
         """Move each mapped output's batch axis to where `out_axes` wants it."""
-        axes = tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+        axes = self._out_axes(treedef)
         placed = []
-        for (x, mapped), axis, path in zip(leaves, axes, tree.paths(treedef), strict=True):
+        for i, ((x, mapped), axis) in enumerate(zip(leaves, axes, strict=True)):
             if axis is not None and not _is_int(axis):
                 raise fail(
                     ArgumentError,
@@ -140,14 +150,14 @@ class Vmap(Transform):
                 if mapped:
                     raise fail(
                         ArgumentError,
-                        f"out_axes of {self!r} is None for the output{path}, but that output depends on a mapped "
-                        "argument.",
+                        f"out_axes of {self!r} is None for the output{tree.paths(treedef)[i]}, but "
+                        "that output depends on a mapped argument.",
                         "give it an axis, or reduce over the batch outside vmap",
                     )
                 placed.append(x)
             else:
                 x = x if mapped else repeated(x, size)
-                placed.append(_move(x, 0, axis, f"out_axes of {self!r}"))
+                placed.append(_move(x, 0, axis, lambda: f"out_axes of {self!r}"))
         return tree.unflatten(treedef, placed)
 
 
@@ -163,11 +173,11 @@ def _all_equal(xs: Any) -> bool:
     return all([np.array_equal(concrete(x), concrete(xs[0])) for x in xs[1:]])
 
 
-def _move(x: Any, source: int, destination: int, what: str) -> Any:
+def _move(x: Any, source: int, destination: int, what: Label) -> Any:
     ndim = x.ndim
     if not (-ndim <= source < ndim and -ndim <= destination < ndim):
         axis = destination if source == 0 else source
-        raise fail(ShapeError, f"{what} is {axis}, but the array has shape {x.shape}.")
+        raise fail(ShapeError, f"{what()} is {axis}, but the array has shape {x.shape}.")
     return x if source % ndim == destination % ndim else np.moveaxis(x, source, destination)
 
 
@@ -179,36 +189,39 @@ class _Flat:
         self.treedefs: dict[Any, Any] = {}
         self.axes: list[Any] = []
         self.batched: list[Any] = []
-        labels: list[str] = []
-        sizes: list[tuple[str, int, int]] = []
+        sizes: list[_Size] = []
         per_argument = _axes_of(vmapped, arguments)
         for key, argument in arguments.items():
-            leaves, self.treedefs[key] = tree.flatten(argument)
-            name = parameter_name(self.fun, key)
-            axes = tree.broadcast_prefix(
-                per_argument[key], self.treedefs[key], f"in_axes of {vmapped!r} for {name}"
-            )
-            labels = [name + path for path in tree.paths(self.treedefs[key])]
-            for x, axis, label in zip(leaves, axes, labels, strict=True):
+            leaves, treedef = tree.flatten(argument)
+            self.treedefs[key] = treedef
+            prefix = per_argument[key]
+            if prefix is None or type(prefix) is int:
+                axes = [prefix] * len(leaves)
+            else:
+                name = parameter_name(self.fun, key)
+                axes = tree.broadcast_prefix(prefix, treedef, f"in_axes of {vmapped!r} for {name}")
+            for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
+                label = functools.partial(label_of, self.fun, key, argument, i)
                 self._add(x, axis, label, sizes)
         self.size = _common_size(vmapped, sizes)
 
-    def _add(self, x: Any, axis: Any, label: str, sizes: list[tuple[str, int, int]]) -> None:
+    def _add(self, x: Any, axis: Any, label: Label, sizes: list["_Size"]) -> None:
         self.axes.append(axis)
         if axis is None:
             self.batched.append(x)
             return
         if not isinstance(axis, int) or isinstance(axis, bool):
             raise fail(
-                ArgumentError, f"in_axes for {label} must be an int or None, not {describe(axis)}."
+                ArgumentError,
+                f"in_axes for {label()} must be an int or None, not {describe(axis)}.",
             )
         if not isinstance(x, (np.ndarray, Tracer)) or not x.ndim:
             raise fail(
                 ShapeError,
-                f"{label} is mapped over axis {axis}, but it is {describe(x)} and has no axis.",
+                f"{label()} is mapped over axis {axis}, but it is {describe(x)} and has no axis.",
                 "give it in_axes None to pass it to every example as it is",
             )
-        self.batched.append(_move(x, axis, 0, f"in_axes for {label}"))
+        self.batched.append(_move(x, axis, 0, lambda: f"in_axes for {label()}"))
         sizes.append((label, axis, x.shape[axis]))
 
     def call(self, leaves: list[Any]) -> Any:
@@ -247,7 +260,7 @@ def _axes_of(vmapped: Vmap, arguments: dict[Any, Any]) -> dict[Any, Any]:
     return {key: axes if isinstance(key, int) else 0 for key in arguments}
 
 
-def _common_size(vmapped: Vmap, sizes: list[tuple[str, int, int]]) -> int:
+def _common_size(vmapped: Vmap, sizes: list[_Size]) -> int:
     if not sizes:
         raise fail(
             ArgumentError,
@@ -256,7 +269,7 @@ def _common_size(vmapped: Vmap, sizes: list[tuple[str, int, int]]) -> int:
         )
     if len({size for _, _, size in sizes}) > 1:
         listed = "; ".join(
-            [f"{label} has size {size} along axis {axis}" for label, axis, size in sizes]
+            [f"{label()} has size {size} along axis {axis}" for label, axis, size in sizes]
         )
         raise fail(
             ShapeError,
