@@ -16,7 +16,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.constants import is_frozen
-from funcgrad.core import FOREIGN, Tracer
+from funcgrad.core import Tracer, is_foreign
 from funcgrad.errors import (
     ArgumentError,
     FuncgradError,
@@ -197,7 +197,7 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
         if isinstance(x, Tracer):
             x._trace.check_running(x)
             return x
-        if not isinstance(x, FOREIGN):
+        if not is_foreign(kind):
             return np.asarray(x) if isinstance(x, np.ndarray) and kind is not np.ndarray else x
     raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x))
 
@@ -205,7 +205,7 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
 def _fix_input(x: Any) -> str:
     if isinstance(x, (bool, int, np.integer, np.bool_)):
         return f"pass a float: {float(x)}; choose the arguments to differentiate with argnums="
-    if isinstance(x, FOREIGN):
+    if is_foreign(type(x)):
         return "pass a plain array: np.asarray(x)"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return "convert it: x.astype(float); choose the arguments to differentiate with argnums="

@@ -8,7 +8,6 @@ import linecache
 import os
 import sys
 from itertools import islice
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import TypeVar
 
@@ -96,7 +95,7 @@ class PerformanceWarning(UserWarning):
 Error = TypeVar("Error", bound=FuncgradError)
 
 _LONGEST_SOURCE = 100
-_INSIDE = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, np.__file__))
+_INSIDE = tuple(file.rpartition(os.sep)[0] + os.sep for file in (__file__, np.__file__))
 _OWN_MODULES = ("funcgrad", "numpy")
 
 
@@ -204,7 +203,7 @@ def location_of(code: CodeType, lasti: int) -> str:
     'train.py:1 in <module>'
     """
     first, last = _lines_of(code, lasti)
-    where = f"{Path(code.co_filename).name}:{first} in {code.co_name}"
+    where = f"{code.co_filename.rpartition(os.sep)[2]}:{first} in {code.co_name}"
     source = _source(code.co_filename, first, last)
     return f"{where}: {source}" if source else where
 

