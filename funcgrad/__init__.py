@@ -6,6 +6,7 @@ from funcgrad.errors import FuncgradError
 from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.mapping import vmap
 from funcgrad.memory import keep_freed_memory
+from funcgrad.tracebacks import full_tracebacks
 from funcgrad.transforms import grad, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "errors",
+    "full_tracebacks",
     "grad",
     "hessian",
     "hvp",

@@ -27,6 +27,7 @@ from funcgrad.errors import (
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
+from funcgrad.tracebacks import boundary
 
 Key = int | str
 
@@ -35,6 +36,11 @@ class Transform:
     """A function made from a function; `options` are the settings it prints."""
 
     verb = "transform"
+
+    def __init_subclass__(cls) -> None:
+        """Make every transform a boundary at which tracebacks lose this package's frames."""
+        if "__call__" in vars(cls):
+            cls.__call__ = boundary(vars(cls)["__call__"])  # type: ignore[method-assign]
 
     def __init__(self, fun: Callable[..., Any], **options: Any) -> None:
         if not callable(fun):

@@ -22,6 +22,7 @@ from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
+from funcgrad.tracebacks import boundary
 
 Leaves = list[Any]
 
@@ -594,6 +595,7 @@ class CheckpointCall(Call):
         return self.fun(*leaves)  # type: ignore[no-any-return]  # right, but it keeps what it computes
 
 
+@boundary
 def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> Any:
     """Give a function its own reverse-mode rule.
 
@@ -633,6 +635,7 @@ def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     return CustomVjp(fun, nondiff_argnums)
 
 
+@boundary
 def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> Any:
     """Give a function its own forward-mode rule; the vjp is its transpose.
 
@@ -666,6 +669,7 @@ def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     return CustomJvp(fun, nondiff_argnums)
 
 
+@boundary
 def checkpoint(fun: Callable[..., Any]) -> Any:
     """Recompute a function in the backward pass in place of storing what its derivative needs.
 

@@ -28,6 +28,7 @@ __all__ = [
     "TracerConversionError",
     "UnsupportedError",
     "fail",
+    "is_own",
     "line_of_traceback",
     "location_of",
     "message",
@@ -95,8 +96,7 @@ class PerformanceWarning(UserWarning):
 Error = TypeVar("Error", bound=FuncgradError)
 
 _LONGEST_SOURCE = 100
-_INSIDE = tuple(file.rpartition(os.sep)[0] + os.sep for file in (__file__, np.__file__))
-_OWN_MODULES = ("funcgrad", "numpy")
+_OWN, _NUMPY = (file.rpartition(os.sep)[0] + os.sep for file in (__file__, np.__file__))
 
 
 def fail(cls: type[Error], what: str, fix: str | None = None, where: str | None = None) -> Error:
@@ -229,12 +229,29 @@ def line_of_traceback(traceback: TracebackType | None) -> str | None:
     return None if found is None else location_of(found.tb_frame.f_code, found.tb_lasti)
 
 
+def is_own(frame: FrameType) -> bool:
+    """Tell whether a frame is this package's.
+
+    Examples
+    --------
+    >>> is_own(sys._getframe())
+    False
+    """
+    return _is_of(frame, "funcgrad", _OWN)
+
+
 def _is_internal(frame: FrameType) -> bool:
+    return is_own(frame) or _is_of(frame, "numpy", _NUMPY) or _package(frame) == "scipy"
+
+
+def _is_of(frame: FrameType, package: str, folder: str) -> bool:
     file = frame.f_code.co_filename
-    package = str(frame.f_globals.get("__name__")).partition(".")[0]
     # Methods that dataclasses and namedtuples generate carry no file, only their module's globals.
-    generated = file == "<string>" and package in _OWN_MODULES
-    return generated or package == "scipy" or file.startswith(_INSIDE)
+    return file.startswith(folder) or (file == "<string>" and _package(frame) == package)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def _lines_of(code: CodeType, lasti: int) -> tuple[int, int]:

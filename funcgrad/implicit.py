@@ -18,6 +18,7 @@ from funcgrad.core import Tracer
 from funcgrad.custom import VjpCall
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.jacobians import jacrev
+from funcgrad.tracebacks import boundary
 from funcgrad.transforms import vjp
 
 
@@ -161,6 +162,7 @@ def _unravel(flat: Any, like: list[Any]) -> list[Any]:
     return leaves
 
 
+@boundary
 def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     """Return a differentiable function that solves f(x, *params) = 0 for x.
 
@@ -205,6 +207,7 @@ def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     return Solution(f, solver)
 
 
+@boundary
 def fixed_point(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     """Return a differentiable function that solves x = f(x, *params) for x.
 

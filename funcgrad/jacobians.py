@@ -17,6 +17,7 @@ from funcgrad.arguments import (
 )
 from funcgrad.errors import ArgumentError, NonDifferentiableError, fail
 from funcgrad.mapping import vmap
+from funcgrad.tracebacks import boundary
 from funcgrad.transforms import grad, jvp, vjp
 
 
@@ -152,6 +153,7 @@ def _basis(x: Any) -> Any:
     return np.eye(size, dtype=dtype).reshape((size, *np.shape(x)))
 
 
+@boundary
 def jacrev(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -203,6 +205,7 @@ def jacrev(
     return Jacobian(fun, argnums, has_aux, holomorphic, argnames, chunk_size)
 
 
+@boundary
 def jacfwd(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -257,6 +260,7 @@ class Hessian(Derivative):
         return self.outer(*args, **kwargs)
 
 
+@boundary
 def hessian(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -287,6 +291,7 @@ def hessian(
     return Hessian(fun, argnums, has_aux, holomorphic, argnames, chunk_size)
 
 
+@boundary
 def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """Return the product of the Hessian of a scalar function with a vector: forward over reverse.
 

@@ -21,6 +21,7 @@ from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
+from funcgrad.tracebacks import boundary
 
 Label = Callable[[], str]  # what an error calls a leaf, made up only then
 _Size = tuple[Label, int, int]  # a mapped leaf, its axis, and the size of that axis
@@ -279,6 +280,7 @@ def _common_size(vmapped: Vmap, sizes: list[_Size]) -> int:
     return sizes[0][2]
 
 
+@boundary
 def vmap(
     fun: Callable[..., Any],
     in_axes: Any = 0,

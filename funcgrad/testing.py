@@ -8,6 +8,7 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.arguments import as_input, name_of
 from funcgrad.errors import ArgumentError, CheckError, fail
+from funcgrad.tracebacks import boundary
 from funcgrad.transforms import jvp, vjp
 
 # Central differences of step h err by h^2 f''' + eps f / h, least for h near the cube root of eps.
@@ -15,6 +16,7 @@ _STEPS = {"e": 1e-1, "f": 5e-3, "d": 6e-6, "g": 6e-6}
 _TOLERANCES = {"e": 1e-1, "f": 2e-2, "d": 1e-5, "g": 1e-5}
 
 
+@boundary
 def check_grads(
     f: Callable[..., Any],
     args: Any,

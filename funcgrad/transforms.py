@@ -24,6 +24,7 @@ from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
+from funcgrad.tracebacks import boundary
 
 # --- grad ----------------------------------------------------------------------------------------
 
@@ -77,6 +78,7 @@ class Grad(ValueAndGrad):
         return (grads, aux) if self.has_aux else grads
 
 
+@boundary
 def grad(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -137,6 +139,7 @@ def grad(
     return Grad(fun, argnums, has_aux, holomorphic, argnames)
 
 
+@boundary
 def value_and_grad(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -179,6 +182,7 @@ class Pullback:
     def __repr__(self) -> str:
         return f"<pullback of {name_of(self.fun)}>"
 
+    @boundary
     def __call__(self, ct: Any) -> Any:
         cts = tree.flatten_like(self.treedef, ct, f"the cotangent of `{name_of(self.fun)}`")
         paths = tree.paths(self.treedef)
@@ -192,6 +196,7 @@ class Pullback:
         return self.inputs.gradients(grads, single=False)
 
 
+@boundary
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Return the output of a function and its vector-Jacobian product.
 
@@ -248,6 +253,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 # --- jvp -----------------------------------------------------------------------------------------
 
 
+@boundary
 def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """Return the output of a function and its Jacobian-vector product, in one forward pass.
 
@@ -378,6 +384,7 @@ class Pushforward:
     def __repr__(self) -> str:
         return f"<pushforward of {name_of(self.fun)}>"
 
+    @boundary
     def __call__(self, *tangents: Any) -> Any:
         if len(tangents) != len(self.inputs.keys):
             raise fail(
@@ -401,6 +408,7 @@ class Pushforward:
         )
 
 
+@boundary
 def linearize(fun: Callable[..., Any], *primals: Any) -> Any:
     """Return the output of a function and its Jacobian-vector product as a function of the tangents.
 

@@ -15,6 +15,7 @@ OPTIONAL = {"graphviz", "matplotlib", "scipy", "tqdm"}
 # Each module may import those before it; a star stands for all modules of a folder.
 ORDER = [
     "errors",
+    "tracebacks",
     "memory",
     "floating",
     "tree",
