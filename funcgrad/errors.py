@@ -21,6 +21,7 @@ __all__ = [
     "LeakedTracerError",
     "MutatedConstantError",
     "NonDifferentiableError",
+    "NonFiniteError",
     "NonScalarOutputError",
     "PerformanceWarning",
     "ShapeError",
@@ -83,6 +84,10 @@ class StructureError(FuncgradError, ValueError, TypeError):
 
 class ShapeError(FuncgradError, ValueError):
     """A cotangent, a tangent or a batch axis has the wrong shape or dtype."""
+
+
+class NonFiniteError(FuncgradError, FloatingPointError):
+    """An operation made a NaN (or an infinity) inside ``with debug_nans():``."""
 
 
 class CheckError(FuncgradError, AssertionError):

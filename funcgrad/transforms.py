@@ -1,5 +1,6 @@
 """grad, value_and_grad, vjp, jvp and linearize: pytrees and checks around the tape and forward mode."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from funcgrad.arguments import (
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
+from funcgrad.origins import name_forward_line
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
 from funcgrad.tracebacks import boundary
 
@@ -60,7 +62,12 @@ class ValueAndGrad(Derivative):
         cts: list[Any] = [None] * len(inputs.values)
         if isinstance(out, TapeTracer) and out._trace is tape:
             seed = out.dtype.type(1)
-            cts = backward(tape, [(out.node, seed)], list(range(len(cts))))
+            try:
+                cts = backward(tape, [(out.node, seed)], list(range(len(cts))))
+            except Exception as error:
+                run = functools.partial(inputs.call, self.fun)
+                name_forward_line(error, tape, inputs.values, run)
+                raise
         return value_of(tape, out), inputs.gradients(cts, single), values_of(tape, aux)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -192,7 +199,12 @@ class Pullback:
             x = own(match(x, out, f"the cotangent of `{name_of(self.fun)}`{where}", "the output"))
             if isinstance(out, TapeTracer) and out._trace is self.tape:
                 seeds.append((out.node, x))
-        grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
+        try:
+            grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
+        except Exception as error:
+            run = functools.partial(self.inputs.call, self.fun)
+            name_forward_line(error, self.tape, self.inputs.values, run)
+            raise
         return self.inputs.gradients(grads, single=False)
 
 

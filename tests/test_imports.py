@@ -24,6 +24,7 @@ ORDER = [
     "constants",
     "broadcasting",
     "reverse",
+    "origins",
     "forward",
     "batch",
     "primitives.*",
