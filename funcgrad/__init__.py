@@ -6,6 +6,7 @@ from funcgrad.errors import FuncgradError
 from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.mapping import vmap
 from funcgrad.memory import keep_freed_memory
+from funcgrad.nans import debug_nans
 from funcgrad.tracebacks import full_tracebacks
 from funcgrad.transforms import grad, jvp, linearize, value_and_grad, vjp
 
@@ -18,6 +19,7 @@ __all__ = [
     "checkpoint",
     "custom_jvp",
     "custom_vjp",
+    "debug_nans",
     "errors",
     "full_tracebacks",
     "grad",

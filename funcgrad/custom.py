@@ -21,6 +21,7 @@ from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
+from funcgrad.nans import check_made, new_batch
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.tracebacks import boundary
 
@@ -74,7 +75,10 @@ class Call:
         run: Any = self.on_batch if isinstance(trace, Batch) else self.on_tape
         run = self.on_forward if isinstance(trace, Forward) else run
         outputs = run(trace, leaves, mine, values)
-        return self.closed_over(leaves) if outputs is None else outputs
+        if outputs is None:
+            return self.closed_over(leaves)
+        check_made(f"`{self.name}`", leaves, outputs)
+        return outputs  # type: ignore[no-any-return]
 
     def closed_over(self, leaves: Any) -> Leaves:
         """Say what happens when the function reads a traced value that is not an argument."""
@@ -104,6 +108,7 @@ class Call:
         outputs, pushed = self.push(values, tangents)
         if _traced_by(trace, [*outputs, *pushed]):
             return None
+        check_made(f"the derivative of `{self.name}`", (values, tangents), pushed)
         return [
             ForwardTracer(y, trace, t) if has_derivative(y) else y
             for y, t in zip(outputs, pushed, strict=True)
@@ -138,13 +143,17 @@ class Call:
 def _pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
     bwd, residuals, parents, checks = kept
     verify(checks)
-    for g, place in zip(bwd(residuals, ct), parents, strict=True):
+    grads = bwd(residuals, ct)
+    check_made("the backward pass of a function with a rule of its own", (ct, residuals), grads)
+    for g, place in zip(grads, parents, strict=True):
         if g is None or place is None:
             continue
         index, dtype = place
         if g.dtype != dtype:
             g = (g.real if dtype.kind != "c" else g).astype(dtype)
-        cts[index] = g if cts[index] is None else cts[index] + g
+        total = g if cts[index] is None else cts[index] + g
+        check_made("the sum of cotangents", (g, cts[index]), total)
+        cts[index] = total
         owned[index] = 0
 
 
@@ -181,7 +190,7 @@ def _zeros(x: Any) -> Any:
 
 def _vectorised(size: int, fun: Any, mapped: Any, values: Any) -> Leaves:
     """Call `fun` on values of which some have a leading batch axis; all array results get one."""
-    trace = Batch(size)
+    trace = new_batch(size)
     try:
         results = fun(
             *[BatchTracer(x, trace) if m else x for x, m in zip(values, mapped, strict=True)]

@@ -29,6 +29,7 @@ __all__ = [
     "TracerConversionError",
     "UnsupportedError",
     "fail",
+    "is_internal",
     "is_own",
     "line_of_traceback",
     "location_of",
@@ -175,7 +176,7 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     """
     if frame is None:
         frame = sys._getframe(1)
-    while frame is not None and _is_internal(frame):
+    while frame is not None and is_internal(frame):
         frame = frame.f_back
     return frame
 
@@ -228,7 +229,7 @@ def line_of_traceback(traceback: TracebackType | None) -> str | None:
     """
     found = None
     while traceback is not None:
-        if not _is_internal(traceback.tb_frame):
+        if not is_internal(traceback.tb_frame):
             found = traceback
         traceback = traceback.tb_next
     return None if found is None else location_of(found.tb_frame.f_code, found.tb_lasti)
@@ -245,7 +246,8 @@ def is_own(frame: FrameType) -> bool:
     return _is_of(frame, "funcgrad", _OWN)
 
 
-def _is_internal(frame: FrameType) -> bool:
+def is_internal(frame: FrameType) -> bool:
+    """Tell whether a frame is this package's, NumPy's or SciPy's."""
     return is_own(frame) or _is_of(frame, "numpy", _NUMPY) or _package(frame) == "scipy"
 
 

@@ -17,10 +17,11 @@ from funcgrad.arguments import (
     parameter_name,
     parameters,
 )
-from funcgrad.batch import Batch, BatchTracer, repeated
+from funcgrad.batch import BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
+from funcgrad.nans import new_batch
 from funcgrad.tracebacks import boundary
 
 Label = Callable[[], str]  # what an error calls a leaf, made up only then
@@ -90,7 +91,7 @@ class Vmap(Transform):
 
     def _evaluate(self, flat: "_Flat", values: list[Any], size: int) -> Any:
         """Run the function once; return output leaves with whether they are mapped, and the structure."""
-        trace = Batch(size)
+        trace = new_batch(size)
         try:
             traced = [
                 x if a is None else BatchTracer(_own_handle(x), trace)

@@ -24,6 +24,7 @@ from funcgrad.arguments import (
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
+from funcgrad.nans import new_forward, new_tape
 from funcgrad.origins import name_forward_line
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
 from funcgrad.tracebacks import boundary
@@ -51,7 +52,7 @@ class ValueAndGrad(Derivative):
             check_complex(self.verb, inputs.values)
         checks: list[Any] = []  # the function may reach its arguments under other names, and write
         values = [protect(x, checks) for x in inputs.values]
-        tape = Tape()
+        tape = new_tape()
         try:
             out = inputs.call(self.fun, [tape.input(x) for x in values])
             out, aux = split_aux(self.verb, self.fun, out) if self.has_aux else (out, None)
@@ -247,7 +248,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     inputs = Inputs(fun, "vjp", list(range(len(primals))), primals, {})
     inputs.values = [own(x) for x in inputs.values]
-    tape = Tape()
+    tape = new_tape()
     try:
         out = inputs.call(fun, [tape.input(x) for x in inputs.values])
     finally:
@@ -343,7 +344,7 @@ def push_forward(
     fun: Any, inputs: Inputs, flat: list[Any], has_aux: bool, zero_stays_zero: bool
 ) -> Any:
     """Run `fun` in forward mode; return outputs, tangents and aux."""
-    trace = Forward(zero_stays_zero)
+    trace = new_forward(zero_stays_zero)
     try:
         tracers = [
             ForwardTracer(own(x), trace, own(t)) for x, t in zip(inputs.values, flat, strict=True)
@@ -383,7 +384,7 @@ class Pushforward:
     def __init__(self, pullback: "Pullback") -> None:
         self.fun, self.inputs, self.treedef = pullback.fun, pullback.inputs, pullback.treedef
         self.outputs = [value_of(pullback.tape, x) for x in pullback.outputs]
-        self.tape = Tape()
+        self.tape = new_tape()
         cts = [self.tape.input(nonzero(x)) for x in self.outputs]
         seeds = [
             (x.node, ct)

@@ -27,6 +27,7 @@ ORDER = [
     "origins",
     "forward",
     "batch",
+    "nans",
     "primitives.*",
     "arguments",
     "transforms",
