@@ -43,12 +43,7 @@ class Transform:
             cls.__call__ = boundary(vars(cls)["__call__"])  # type: ignore[method-assign]
 
     def __init__(self, fun: Callable[..., Any], **options: Any) -> None:
-        if not callable(fun):
-            raise fail(
-                ArgumentError,
-                f"{self.verb} takes a function, not {describe(fun)}.",
-                f"write {self.verb}(f)(x), where f is the function and x its argument",
-            )
+        check_callable(self.verb, fun, f"{self.verb}(f)(x)")
         functools.update_wrapper(self, fun, updated=())
         self.fun = fun
         self.options = options
@@ -70,6 +65,50 @@ class Transform:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
+
+
+def check_callable(verb: str, fun: Any, how: str) -> None:
+    """Raise unless `fun` is a function; `how` is the call as it should read."""
+    if not callable(fun):
+        raise fail(
+            ArgumentError,
+            f"{verb} takes a function, not {describe(fun)}.",
+            f"write {how}, where f is the function and x its argument",
+        )
+
+
+def check_chunk_size(transform: Transform, chunk_size: Any) -> None:
+    """Raise unless a number of examples (rows, columns) at a time is None or a positive int."""
+    if chunk_size is None:
+        return
+    if (
+        not isinstance(chunk_size, (int, np.integer))
+        or isinstance(chunk_size, bool)
+        or chunk_size < 1
+    ):
+        raise fail(
+            ArgumentError,
+            f"chunk_size of {transform!r} must be an int of at least 1, not {describe(chunk_size)}.",
+            "leave it out to take all at once, or pass chunk_size=100, say",
+        )
+
+
+def check_tuples(verb: str, fun: Any, primals: Any, tangents: Any) -> None:
+    """Raise unless primals and tangents are tuples of one length."""
+    check_callable(verb, fun, f"{verb}(f, (x,), (v,))")
+    for what, x in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(x, (tuple, list)):
+            raise fail(
+                ArgumentError,
+                f"{verb} of `{name_of(fun)}` takes a tuple of {what}, one per argument, not {describe(x)}.",
+                f"write {verb}(f, (x,), (v,))",
+            )
+    if len(primals) != len(tangents):
+        raise fail(
+            ArgumentError,
+            f"{verb} of `{name_of(fun)}` got {len(primals)} primals and {len(tangents)} tangents.",
+            "pass one tangent per primal",
+        )
 
 
 class Derivative(Transform):

@@ -224,7 +224,14 @@ class VjpCall(Call):
             for g, t in zip(grads, tangents, strict=True)
             if t is not None and isinstance(g, TapeTracer) and g._trace is tape
         ]
-        return outputs, backward(tape, seeds, list(range(len(cts))))
+        pushed = backward(tape, seeds, list(range(len(cts))))
+        _check_linear(
+            f"bwd of custom_vjp({self.name}) is not linear in the cotangent, so there is no jvp.",
+            "return sums of partial derivative times cotangent, or use reverse mode alone",
+            [(nonzero(y), p) for y, p in zip(outputs, pushed, strict=True)],
+            [(value_of(tape, g), t) for g, t in zip(grads, tangents, strict=True)],
+        )
+        return outputs, pushed
 
     def batched(self, size: int, mapped: list[bool]) -> "VjpCall":
         shape: list[Any] = [
@@ -319,19 +326,12 @@ class _Linear:
         """Raise if the rule was not linear: <ct, L t> = <L^T ct, t> fails where L is none."""
         cts = [nonzero(t) for t in self.pushed]
         grads = [g for g in self.pull(cts) if g is not None]
-        pushed = sum(
-            [_paired(ct, value_of(self.tape, t)) for ct, t in zip(cts, self.pushed, strict=True)]
+        _check_linear(
+            f"the rule of custom_jvp({name}) is not linear in the tangents.",
+            "return a tangent that is a sum of partial derivative times tangent",
+            [(ct, value_of(self.tape, t)) for ct, t in zip(cts, self.pushed, strict=True)],
+            [(g, t.value) for g, t in zip(grads, tangents, strict=False)],
         )
-        pulled = sum([_paired(g, t.value) for g, t in zip(grads, tangents, strict=False)])
-        scale = abs(pushed) + abs(pulled)
-        if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
-            return
-        if np.all(np.isfinite(scale)) and np.any(abs(pushed - pulled) > 1e-2 * scale):
-            raise fail(
-                StructureError,
-                f"the rule of custom_jvp({name}) is not linear in the tangents.",
-                "return a tangent that is a sum of partial derivative times tangent",
-            )
 
     def pull(self, cts: Leaves) -> Leaves:
         seeds = [
@@ -341,6 +341,20 @@ class _Linear:
         ]
         grads = iter(backward(self.tape, seeds, list(range(sum(self.differentiable)))))
         return [next(grads) if d else None for d in self.differentiable]
+
+
+def _check_linear(what: str, fix: str, pushed: list[Any], pulled: list[Any]) -> None:
+    """Raise unless two pairings of a map and its transpose agree, as they do if the map is linear."""
+    with np.errstate(all="ignore"):  # infinite terms say nothing
+        left, right = [
+            sum([_paired(a, b) for a, b in pairs if a is not None and b is not None])
+            for pairs in (pushed, pulled)
+        ]
+    scale = abs(left) + abs(right)
+    if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
+        return
+    if np.all(np.isfinite(scale)) and np.any(abs(left - right) > 1e-2 * scale):
+        raise fail(StructureError, what, fix)
 
 
 def _paired(a: Any, b: Any) -> Any:
@@ -357,10 +371,25 @@ class Custom(Transform):
     definer = "defvjp"
 
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Any) -> None:
-        nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        nondiff = nondiff_argnums if isinstance(nondiff_argnums, tuple) else (nondiff_argnums,)
         super().__init__(fun, **({"nondiff_argnums": nondiff} if nondiff else {}))
+        if not all([isinstance(i, (int, np.integer)) for i in nondiff]):
+            raise fail(
+                ArgumentError,
+                f"nondiff_argnums of {self!r} must be an int or a tuple of ints.",
+                "count the arguments from 0: nondiff_argnums=(1,)",
+            )
         self.nondiff = nondiff
         self.signature = _signature(fun)
+
+    def _check_rules(self, how: str, *rules: Any) -> None:
+        for rule in rules:
+            if not callable(rule):
+                raise fail(
+                    ArgumentError,
+                    f"{self.definer} of {self!r} takes {how}, but got {describe(rule)}.",
+                    f"write {name_of(self.fun)}.{self.definer}({how})",
+                )
 
     def _missing(self) -> Exception:
         return fail(
@@ -413,7 +442,14 @@ def _positional(custom: Custom, args: Any, kwargs: Any) -> tuple[Any, ...]:
     """Return all arguments by position, with the defaults of those not given."""
     if custom.signature is None:
         return tuple(args)
-    bound = custom.signature.bind(*args, **kwargs)
+    try:
+        bound = custom.signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise fail(
+            ArgumentError,
+            f"`{name_of(custom.fun)}`: {error}.",
+            f"call it as {name_of(custom.fun)}{custom.signature}",
+        ) from None
     if bound.kwargs:
         raise fail(
             ArgumentError,
@@ -437,6 +473,7 @@ class CustomVjp(Custom):
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         """Set the rule: ``fwd(*args) -> (output, residuals)``, ``bwd(residuals, ct) -> cotangents``."""
+        self._check_rules("fwd, bwd", fwd, bwd)
         self.fwd, self.bwd = fwd, bwd
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -493,7 +530,11 @@ class CustomVjp(Custom):
 def _pair(who: str, what: str, result: Any) -> Any:
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return result
-    raise fail(StructureError, f"{who} must return {what}, but it returned {describe(result)}.")
+    raise fail(
+        StructureError,
+        f"{who} must return {what}, but it returned {describe(result)}.",
+        f"write return {what.strip('()')}; None will do for residuals that bwd does not need",
+    )
 
 
 class CustomJvp(Custom):
@@ -508,6 +549,7 @@ class CustomJvp(Custom):
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Set the rule: ``rule(primals, tangents) -> (output, tangent)``; non-differentiable arguments first."""
+        self._check_rules("rule", rule)
         self.rule = rule
         return rule
 

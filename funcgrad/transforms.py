@@ -11,8 +11,10 @@ from funcgrad.arguments import (
     Derivative,
     Inputs,
     check_arrays,
+    check_callable,
     check_complex,
     check_scalar,
+    check_tuples,
     label_of,
     match,
     name_of,
@@ -191,7 +193,14 @@ class Pullback:
         return f"<pullback of {name_of(self.fun)}>"
 
     @boundary
-    def __call__(self, ct: Any) -> Any:
+    def __call__(self, *cotangents: Any) -> Any:
+        if len(cotangents) != 1:
+            raise fail(
+                ArgumentError,
+                f"{self!r} takes one cotangent, a pytree like the output, but {len(cotangents)} came.",
+                "pass a tuple if the output is one: pullback((ct_a, ct_b))",
+            )
+        (ct,) = cotangents
         cts = tree.flatten_like(self.treedef, ct, f"the cotangent of `{name_of(self.fun)}`")
         paths = tree.paths(self.treedef)
         seeds = []
@@ -246,6 +255,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.ones(2))
     (array([3., 3.]), np.float64(3.0))
     """
+    check_callable("vjp", fun, "vjp(f, x)")
     inputs = Inputs(fun, "vjp", list(range(len(primals))), primals, {})
     inputs.values = [own(x) for x in inputs.values]
     tape = new_tape()
@@ -311,19 +321,7 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
 
 
 def _paired(fun: Any, primals: Any, tangents: Any) -> tuple[Inputs, list[Any]]:
-    for what, x in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(x, (tuple, list)):
-            raise fail(
-                ArgumentError,
-                f"jvp of `{name_of(fun)}` takes a tuple of {what}, one per argument, not {type(x).__name__}.",
-                "write jvp(f, (x,), (v,))",
-            )
-    if len(primals) != len(tangents):
-        raise fail(
-            ArgumentError,
-            f"jvp of `{name_of(fun)}` got {len(primals)} primals and {len(tangents)} tangents.",
-            "pass one tangent per primal",
-        )
+    check_tuples("jvp", fun, primals, tangents)
     inputs = Inputs(fun, "jvp", list(range(len(primals))), tuple(primals), {})
     return inputs, directions(fun, "tangent", inputs, tangents)
 
@@ -454,5 +452,6 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> Any:
     >>> pushforward(2.0)
     np.float64(2.0)
     """
+    check_callable("linearize", fun, "linearize(f, x)")
     out, pullback = vjp(fun, *primals)
     return out, Pushforward(pullback)
