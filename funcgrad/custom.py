@@ -21,7 +21,8 @@ from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
-from funcgrad.nans import check_made, new_batch
+from funcgrad.nans import check_made, new_batch, new_tape
+from funcgrad.origins import name_forward_line
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.tracebacks import boundary
 
@@ -614,13 +615,16 @@ class CheckpointCall(Call):
         return self.fun(*leaves), list(leaves)
 
     def bwd(self, residuals: Leaves, cts: Leaves) -> Leaves:
-        tape = Tape()
-        places = [
-            tape.input(x) if _is_array(x) and np.result_type(x).kind in "fc" else None
-            for x in residuals
-        ]
+        tape = new_tape()
+        chosen = [_is_array(x) and np.result_type(x).kind in "fc" for x in residuals]
+        values = [x for x, c in zip(residuals, chosen) if c]
+
+        def run(tracers: Any) -> Leaves:
+            rest = iter(tracers)
+            return self.fun(*[next(rest) if c else x for x, c in zip(residuals, chosen)])  # type: ignore[no-any-return]
+
         try:
-            outputs = self.fun(*[x if t is None else t for x, t in zip(residuals, places)])
+            outputs = run([tape.input(x) for x in values])
         finally:
             tape.close()
         seeds = [
@@ -628,8 +632,12 @@ class CheckpointCall(Call):
             for y, ct in zip(outputs, cts, strict=True)
             if isinstance(y, TapeTracer) and y._trace is tape
         ]
-        grads = iter(backward(tape, seeds, [t.node for t in places if t is not None]))
-        return [None if t is None else next(grads) for t in places]
+        try:
+            grads = iter(backward(tape, seeds, list(range(len(values)))))
+        except Exception as error:
+            name_forward_line(error, tape, values, run)
+            raise
+        return [next(grads) if c else None for c in chosen]
 
     def on_forward(
         self, trace: Any, leaves: Any, mine: list[bool], values: Leaves

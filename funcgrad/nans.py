@@ -322,6 +322,10 @@ class WatchedBatch(Batch):
 
     __slots__ = ()
 
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.careful = True  # the quick operators would pass by
+
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         with _without_warnings():
             out = super().process(primitive, args, settings)
