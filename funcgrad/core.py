@@ -335,13 +335,16 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
         unsupported(f"{dotted_name(ufunc)} with casting= or order=", "leave the option out")
     if options.pop("subok", True) is not True or options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
-    if where is not True:
+    into_traced = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
+    if where is not True and not into_traced:  # what stands elsewhere is not defined
         unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
-    if out is not None and len(out) == 1 and isinstance(out[0], Tracer):
+    if into_traced:
         result = handler(
             *(inputs if dtype is None else _cast_inputs(ufunc, handler, inputs, np.dtype(dtype)))
         )
-        return replace(out[0], result)
+        return replace(
+            out[0], result if where is True else HANDLERS[np.where](where, result, out[0])
+        )
     if out is not None:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
