@@ -168,6 +168,15 @@ def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     return self[...]
 
 
+def _getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
+    """Return the whole of each entry; the bits of a traced array have no parts."""
+    if offset != 0 or dtype != self.dtype:
+        unsupported(
+            "ndarray.getfield of a part of the bits", "use x.real, x.imag or x.astype(dtype)"
+        )
+    return self[...]
+
+
 def _resize(self: Any, *shape: Any, refcheck: bool = True) -> NoReturn:
     """Refuse to change the shape of an array in place."""
     unsupported("ndarray.resize in place", "use the returned array: np.resize(x, shape), or np.pad")
@@ -175,6 +184,6 @@ def _resize(self: Any, *shape: Any, refcheck: bool = True) -> NoReturn:
 
 for _name, _method in (
     *[("sort", _sort), ("partition", _partition), ("put", put)],
-    *[("view", _view), ("resize", _resize)],
+    *[("view", _view), ("getfield", _getfield), ("resize", _resize)],
 ):
     setattr(Tracer, _name, _method)
