@@ -310,8 +310,6 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
             refuse_foreign(type(x))
     if not kwargs:
         return handler(*inputs)
-    if ufunc.signature is not None:
-        return handler(*inputs, **kwargs)
     return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
 
 
@@ -327,37 +325,50 @@ def find_ufunc(ufunc: np.ufunc) -> Handler:
     return HANDLERS[ufunc]
 
 
+# What `plain @= t` says of the axes.
+_USUAL_AXES: Any = ([(-2, -1)] * 3, [(-1,), (-2, -1), (-1,)])
+
+
 def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options: Any) -> Any:
     out = options.pop("out", None)
     where = options.pop("where", True)
     dtype = options.pop("dtype", None)
     if options.pop("casting", "same_kind") != "same_kind" or options.pop("order", "K") != "K":
         unsupported(f"{dotted_name(ufunc)} with casting= or order=", "leave the option out")
+    if ufunc.signature is not None and options.get("axes") in _USUAL_AXES:
+        del options["axes"]
+    own = {"axis": options.pop("axis")} if ufunc is np.vecdot and "axis" in options else {}
     if options.pop("subok", True) is not True or options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
     into_traced = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
     if where is not True and not into_traced:  # what stands elsewhere is not defined
         unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
-    if into_traced:
-        result = handler(
-            *(inputs if dtype is None else _cast_inputs(ufunc, handler, inputs, np.dtype(dtype)))
-        )
-        return replace(
-            out[0], result if where is True else HANDLERS[np.where](where, result, out[0])
-        )
-    if out is not None:
+    if out is not None and not into_traced:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
         inputs = _cast_inputs(ufunc, handler, inputs, np.dtype(dtype))
-    result = handler(*inputs)
-    if out is not None and result.dtype != out[0].dtype:
-        if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
-            raise TypeError(
-                f"Cannot cast ufunc {ufunc.__name__!r} output from {result.dtype!r} to "
-                f"{out[0].dtype!r} with casting rule 'same_kind'"
-            )
-        result = result.astype(out[0].dtype)
-    return result
+    result = handler(*inputs, **own)
+    if into_traced:
+        result = result if where is True else HANDLERS[np.where](where, result, out[0])
+        return replace(out[0], result)
+    return result if out is None else _rebound(ufunc, result, out[0])
+
+
+def _rebound(ufunc: np.ufunc, result: Any, target: Any) -> Any:
+    """Return a result as it would stand in the plain array that it takes the name of."""
+    if result.shape != target.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {target.shape} doesn't match the "
+            f"broadcast shape {result.shape}"
+        )
+    if result.dtype == target.dtype:
+        return result
+    if not np.can_cast(result.dtype, target.dtype, "same_kind"):
+        raise TypeError(
+            f"Cannot cast ufunc {ufunc.__name__!r} output from {result.dtype!r} to "
+            f"{target.dtype!r} with casting rule 'same_kind'"
+        )
+    return result.astype(target.dtype)
 
 
 def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> Any:
@@ -371,6 +382,8 @@ def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> 
             )
         return inputs
     arrays = [as_array(x) for x in inputs]
+    if ufunc is np.ldexp:
+        unsupported("np.ldexp with dtype=", "cast the result: np.ldexp(x, i).astype(...)")
     for x in arrays:
         if x.dtype.kind == "c" and dtype.kind == "f":
             unsupported(
@@ -389,11 +402,6 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
     target = out[0]
     if len(out) != 1 or target is not inputs[0] or isinstance(target, Tracer):
         unsupported(f"{dotted_name(ufunc)} with out=", "use the returned value: y = np.add(a, b)")
-    if np.broadcast_shapes(*(np.shape(x) for x in inputs)) != target.shape:
-        raise ValueError(
-            f"non-broadcastable output operand with shape {target.shape} doesn't match the "
-            f"broadcast shape {np.broadcast_shapes(*(np.shape(x) for x in inputs))}"
-        )
     references = sys.getrefcount(target)
     if isinstance(inputs[1], _Probe):
         raise _Counted(references)

@@ -233,9 +233,12 @@ def mean(
     a = as_array(a)
     total = sum(a, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / _counted(a, axis, keepdims, where)
-    if dtype is not None or result.dtype is a.dtype or result.dtype == a.dtype:
-        return result
-    return result.astype(a.dtype)
+    wanted = a.dtype if dtype is None else dtype
+    return result if result.dtype is wanted else _in_dtype(result, wanted)
+
+
+def _in_dtype(x: Any, dtype: Any) -> Any:
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def _wide(a: Any, dtype: Any) -> Any:
@@ -275,8 +278,7 @@ def var(
     square = (distance * distance.conj()).real if a.dtype.kind == "c" else distance * distance
     total = sum(square, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
-    real = np.zeros((), a.dtype).real.dtype
-    return result.astype(real) if dtype is None and result.dtype != real else result
+    return _in_dtype(result, np.zeros((), a.dtype).real.dtype if dtype is None else dtype)
 
 
 _mean = mean
@@ -296,9 +298,10 @@ def std(
     correction: Any = None,
 ) -> Any:
     """Return the root of the variance; its derivative where all entries are equal is zero."""
-    return root(
+    result = root(
         var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     )
+    return result if dtype is None else _in_dtype(result, dtype)
 
 
 def _reduce_method(fun: Any) -> Any:

@@ -644,11 +644,22 @@ def ix_(*args: Any) -> Any:
     return tuple([x.reshape((1,) * i + x.shape + (1,) * (n - i - 1)) for i, x in enumerate(arrays)])
 
 
-handle(np.fix)(lambda x: np.trunc(x))
+
+
+def _steps(fun: Any, body: Any) -> None:
+    """Declare a constant that may write into an array."""
+
+    @handle(fun)
+    def steps(x: Any, out: Any = None) -> Any:
+        no_out(f"np.{fun.__name__}", out)
+        return body(as_array(x))
+
+
+_steps(np.fix, lambda x: np.trunc(x))
+_steps(np.isposinf, lambda x: np.isinf(x) & (x > 0))
+_steps(np.isneginf, lambda x: np.isinf(x) & (x < 0))
 handle(np.isreal)(lambda x: np.imag(as_array(x)) == 0)
 handle(np.iscomplex)(lambda x: np.imag(as_array(x)) != 0)
-handle(np.isposinf)(lambda x: np.isinf(x) & (as_array(x) > 0))
-handle(np.isneginf)(lambda x: np.isinf(x) & (as_array(x) < 0))
 handle(np.tril_indices_from)(lambda arr, k=0: np.tril_indices(arr.shape[0], k, arr.shape[1]))
 handle(np.triu_indices_from)(lambda arr, k=0: np.triu_indices(arr.shape[0], k, arr.shape[1]))
 handle(np.diag_indices_from)(lambda arr: np.diag_indices_from(np.empty(arr.shape, bool)))

@@ -275,8 +275,8 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Repeat each entry along an axis."""
     a = as_array(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
+    if axis is None or not a.ndim:
+        a, axis = a.reshape(-1), axis or 0
     axis = normalize_axis(axis, a.ndim)
     lead, n, trail = (slice(None),) * axis, a.shape[axis], a.shape[axis + 1 :]
     counts = np.asarray(repeats)

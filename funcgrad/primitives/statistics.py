@@ -467,7 +467,8 @@ def cov(
     x = x - np.average(x, axis=1, weights=w)[:, None]
     freedom = _freedom(w, fweights, aweights, ddof, x.shape[1])
     freedom = np.maximum(freedom, 0)  # no degrees of freedom: infinite or NaN, as NumPy gives it
-    return (np.dot(x, (x if w is None else x * w).T.conj()) / freedom).squeeze()
+    products = np.dot(x, (x if w is None else x * w).T.conj()) / freedom
+    return products.astype(dtype).squeeze()
 
 
 @handle(np.corrcoef)
