@@ -539,6 +539,11 @@ class Tracer:
             "stop_gradient(x) if it is meant as a constant",
         )
 
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.__array__()
+
+    __dlpack_device__ = __dlpack__
+
     def __float__(self) -> NoReturn:
         _refuse_scalar("float", self)
 

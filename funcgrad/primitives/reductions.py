@@ -378,5 +378,18 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _count_nonzero(as_array(a), axis=axis, keepdims=keepdims)
 
 
-METHOD_HANDLERS[np.logical_or, "reduce"] = lambda a, axis=0, **options: np.any(a, axis, **options)
-METHOD_HANDLERS[np.logical_and, "reduce"] = lambda a, axis=0, **options: np.all(a, axis, **options)
+def _truth_method(ufunc: np.ufunc, fun: Any) -> None:
+    def reduce(
+        a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = None, where: Any = True,
+    ) -> Any:  # fmt: skip
+        if dtype not in (None, bool, np.bool_):
+            unsupported(f"np.{ufunc.__name__}.reduce with dtype=", "leave the option out")
+        result = fun(a, axis, out, keepdims, where=where)
+        return result if initial is None else ufunc(result, initial)
+
+    METHOD_HANDLERS[ufunc, "reduce"] = reduce
+
+
+_truth_method(np.logical_or, np.any)
+_truth_method(np.logical_and, np.all)

@@ -644,8 +644,6 @@ def ix_(*args: Any) -> Any:
     return tuple([x.reshape((1,) * i + x.shape + (1,) * (n - i - 1)) for i, x in enumerate(arrays)])
 
 
-
-
 def _steps(fun: Any, body: Any) -> None:
     """Declare a constant that may write into an array."""
 
