@@ -118,7 +118,7 @@ def _reduce(ufunc: np.ufunc) -> Any:
         lead = count(a.shape, axes)
         rest = tuple([n for i, n in enumerate(a.shape) if i not in axes])
         where = True if where is True else _in_front(np.broadcast_to(where, a.shape), axes, lead)
-        result = start if start is None else np.full(rest, start, a.dtype)
+        result: Any = None if start is None else np.full(rest, start, a.dtype)
         for i, x in enumerate(_in_front(a, axes, lead)):
             joined = x if result is None else ufunc(result, x)
             result = joined if where is True else np.where(where[i], joined, result)
@@ -137,7 +137,7 @@ def _start(ufunc: np.ufunc, a: Any, axis: Any, initial: Any, where: Any) -> Any:
     """Return what the first entry is joined to, or None; raise what NumPy raises for such axes."""
     if initial is None or isinstance(initial, (int, float)):
         masked = where if where is True else np.ones(a.shape, bool)
-        given = {} if initial is None else {"initial": initial}
+        given: dict[str, Any] = {} if initial is None else {"initial": initial}
         ufunc.reduce(np.ones(a.shape, a.dtype), axis=axis, where=masked, **given)
     if initial is not None or (where is True and a.size):
         return initial
