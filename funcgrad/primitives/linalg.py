@@ -692,12 +692,15 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 @handle(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
-    """Return condition numbers; in other norms than 2 a singular matrix raises LinAlgError."""
+    """Return condition numbers; of a singular matrix infinity, with derivative 0."""
     x = _inexact(x)
     if x.size == 0 and 0 in x.shape[-2:]:
         raise np.linalg.LinAlgError("cond is not defined on empty arrays")
     if p not in (None, 2, -2):
-        return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))
+        singular = (np.linalg.det(x) == 0)[..., None, None]
+        regular = np.where(singular, np.eye(x.shape[-1], dtype=x.dtype), x)
+        result = norm(x, p, (-2, -1)) * norm(np.linalg.inv(regular), p, (-2, -1))
+        return np.where(singular[..., 0, 0], np.inf, result).astype(result.dtype)
     s = svdvals(x)
     with np.errstate(all="ignore"):
         result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

@@ -253,6 +253,26 @@ def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     return np.sum(mask, axis=axes, keepdims=bool(keepdims))
 
 
+def _spread_slope(x: Any, axes: Any, ddof: Any) -> Any:
+    """Return the derivative of the variance over `axes` by each entry."""
+    return (x - x.mean(axes, keepdims=True)) * (2 / (count(x.shape, axes) - ddof))
+
+
+_reduce_var: Primitive = primitive(
+    "var",
+    lambda x, axes, ddof, keepdims: x.var(axes, ddof=ddof, keepdims=keepdims),
+    vjp=(lambda ct, x, axes, ddof: spread(ct, x.shape, axes) * _spread_slope(x, axes, ddof),),
+    jvp=(
+        lambda t, x, axes, ddof, keepdims: (t * _spread_slope(x, axes, ddof)).sum(
+            axes, keepdims=keepdims
+        ),
+    ),
+    batch=lambda args, mapped, settings: _reduce_var(
+        *args, **{**settings, "axes": outside(settings["axes"])}
+    ),
+)
+
+
 @handle(np.var)
 def var(
     a: Any,
@@ -273,6 +293,10 @@ def var(
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     a = as_array(a)
+    if where is True and mean is None and dtype is None and a.dtype.kind == "f":
+        axes = normalize_axes(axis, a.ndim)
+        if count(a.shape, axes) > ddof:
+            return _reduce_var(a, axes=axes, ddof=ddof, keepdims=bool(keepdims))
     center = _mean(a, axis, _wide(a, dtype), None, True, where=where) if mean is None else mean
     distance = a - center
     square = (distance * distance.conj()).real if a.dtype.kind == "c" else distance * distance
