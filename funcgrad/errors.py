@@ -27,6 +27,7 @@ __all__ = [
     "ShapeError",
     "StructureError",
     "TracerConversionError",
+    "UnsupportedAttributeError",
     "UnsupportedError",
     "fail",
     "is_internal",

@@ -284,7 +284,9 @@ def _pull(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: _Edge) -
         g = restore(g, *kept.fix)
     check_made(f"the backward pass of `{kept.name}`", (ct, kept.kept), g, _FIX_RULE)
     total = g if before is None else before + g
-    check_made(f"the sum of cotangents, `{kept.name}`'s being the last,", (before, g), total)
+    check_made(
+        f"the sum of cotangents, `{kept.name}`'s being the last,", (before, g), total, _FIX_RULE
+    )
     cts[parent] = total
     owned[parent] = 0
 
