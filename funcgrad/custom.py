@@ -9,7 +9,7 @@ computes is plain NumPy, so the next transform out traces it like any other code
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -27,9 +27,11 @@ from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_deriva
 from funcgrad.tracebacks import boundary
 
 Leaves = list[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def stop_gradient(x: Any) -> Any:
+def stop_gradient(x: T) -> T:
     """Return the value of `x` as a constant.
 
     Parameters
@@ -48,7 +50,8 @@ def stop_gradient(x: Any) -> Any:
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    return tree.map(_constant, x)
+    value: T = tree.map(_constant, x)
+    return value
 
 
 def _constant(x: Any) -> Any:
@@ -655,7 +658,7 @@ class CheckpointCall(Call):
 
 
 @boundary
-def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> Any:
+def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> CustomVjp:
     """Give a function its own reverse-mode rule.
 
     Parameters
@@ -695,7 +698,7 @@ def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
 
 
 @boundary
-def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> Any:
+def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> CustomJvp:
     """Give a function its own forward-mode rule; the vjp is its transpose.
 
     Parameters
@@ -710,6 +713,13 @@ def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     callable
         With a method ``defjvp(rule)``: ``rule(primals, tangents)`` returns ``(output, tangent)``,
         linear in the tangents; non-differentiable arguments come before `primals`.
+
+    Raises
+    ------
+    StructureError, ShapeError
+        When the rule returns something of the wrong structure or shape, or is not linear.
+    ArgumentError
+        When no rule has been given, or the function reads a traced value that is not an argument.
 
     Examples
     --------
@@ -729,7 +739,7 @@ def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
 
 
 @boundary
-def checkpoint(fun: Callable[..., Any]) -> Any:
+def checkpoint(fun: Callable[P, T]) -> Callable[P, T]:
     """Recompute a function in the backward pass in place of storing what its derivative needs.
 
     The tape keeps the arguments of each call and nothing of what happens inside; the function runs

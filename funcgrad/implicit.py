@@ -188,7 +188,7 @@ def _unravel(flat: Any, like: list[Any]) -> list[Any]:
 
 
 @boundary
-def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
+def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Callable[..., Any]:
     """Return a differentiable function that solves f(x, *params) = 0 for x.
 
     Parameters
@@ -233,7 +233,7 @@ def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
 
 
 @boundary
-def fixed_point(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
+def fixed_point(f: Callable[..., Any], solver: Callable[..., Any]) -> Callable[..., Any]:
     """Return a differentiable function that solves x = f(x, *params) for x.
 
     Parameters

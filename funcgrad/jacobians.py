@@ -165,7 +165,7 @@ def jacrev(
     *,
     argnames: str | tuple[str, ...] | None = None,
     chunk_size: int | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that gives the Jacobian, row by row in reverse mode (vectorised).
 
     The quicker way where there are fewer outputs than inputs.
@@ -217,7 +217,7 @@ def jacfwd(
     *,
     argnames: str | tuple[str, ...] | None = None,
     chunk_size: int | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that gives the Jacobian, column by column in forward mode (vectorised).
 
     The quicker way where there are no more inputs than outputs. Parameters, result and errors are
@@ -273,7 +273,7 @@ def hessian(
     *,
     argnames: str | tuple[str, ...] | None = None,
     chunk_size: int | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that gives the matrix of second derivatives: forward over reverse, vectorised.
 
     Parameters are those of `jacrev`.
@@ -312,6 +312,15 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     -------
     pytree
         Like the argument for one primal, a tuple for several.
+
+    Raises
+    ------
+    ArgumentError
+        If primals or tangents are not tuples of the same length.
+    NonScalarOutputError
+        If `fun` does not return a real scalar.
+    NonDifferentiableError, StructureError, ShapeError
+        If a primal is not floating-point, or the tangents do not match the primals.
 
     Examples
     --------

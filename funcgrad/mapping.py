@@ -301,7 +301,7 @@ def vmap(
     *,
     chunk_size: int | None = None,
     fallback: str | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that applies `fun` to each example of a batch at once.
 
     Parameters

@@ -52,6 +52,11 @@ def debug_nans(infinities: bool = False) -> Iterator[None]:
     infinities : bool, optional
         If true, raise at the first infinity too.
 
+    Returns
+    -------
+    context manager
+        For a ``with`` block.
+
     Raises
     ------
     NonFiniteError

@@ -96,7 +96,7 @@ def grad(
     holomorphic: bool = False,
     *,
     argnames: str | tuple[str, ...] | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that gives the gradient of a scalar function.
 
     Parameters
@@ -157,7 +157,7 @@ def value_and_grad(
     holomorphic: bool = False,
     *,
     argnames: str | tuple[str, ...] | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that gives the value and the gradient of a scalar function in one pass.
 
     Parameters and errors are those of `grad`.
@@ -219,7 +219,7 @@ class Pullback:
 
 
 @boundary
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Return the output of a function and its vector-Jacobian product.
 
     Parameters
@@ -277,7 +277,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
 
 @boundary
-def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+def jvp(
+    fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False
+) -> tuple[Any, ...]:
     """Return the output of a function and its Jacobian-vector product, in one forward pass.
 
     Parameters
@@ -420,7 +422,7 @@ class Pushforward:
 
 
 @boundary
-def linearize(fun: Callable[..., Any], *primals: Any) -> Any:
+def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """Return the output of a function and its Jacobian-vector product as a function of the tangents.
 
     Parameters
