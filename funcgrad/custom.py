@@ -21,10 +21,11 @@ from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
-from funcgrad.nans import check_made, new_batch, new_tape
+from funcgrad.nans import check_made
 from funcgrad.origins import name_forward_line
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.tracebacks import boundary
+from funcgrad.watched import new_batch, new_tape
 
 Leaves = list[Any]
 P = ParamSpec("P")

@@ -22,8 +22,8 @@ from funcgrad.batch import BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
-from funcgrad.nans import new_batch
 from funcgrad.tracebacks import boundary
+from funcgrad.watched import new_batch
 
 Label = Callable[[], str]  # what an error calls a leaf, made up only then
 _Size = tuple[Label, int, int]  # a mapped leaf, its axis, and the size of that axis

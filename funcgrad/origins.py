@@ -8,14 +8,40 @@ the error gets a note with the line of the record in the same place. If the seco
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
-from funcgrad.errors import MutatedConstantError, NonFiniteError, location_of, user_frame
+from funcgrad.errors import MutatedConstantError, NonFiniteError, is_internal, location_of
 from funcgrad.reverse import Record, Tape, TapeTracer, backward
 
 Place = tuple[CodeType, int]  # what `location_of` takes
 _NOTE = "  in the backward pass of "
+
+
+@dataclass(frozen=True)
+class NotedEdge:
+    """An edge of a record, with the name of the primitive that made it and its place."""
+
+    pull: Any
+    kept: Any
+    fix: Any
+    name: str
+    place: Place | None
+
+
+def place_of(frame: FrameType | None) -> Place | None:
+    """Return the user's line that is being executed, or that of the record whose pullback is.
+
+    A function that runs the pullback of a `NotedEdge` calls it `noted`.
+    """
+    while frame is not None and is_internal(frame):
+        if "noted" in frame.f_code.co_varnames:  # f_locals is a copy of all: asked only here
+            noted = frame.f_locals.get("noted")
+            if isinstance(noted, NotedEdge):
+                return noted.place
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
 class NotedTape(Tape):
@@ -29,13 +55,8 @@ class NotedTape(Tape):
         self.append = self._note
 
     def _note(self, record: Record) -> None:
-        self.places.append(self.place(sys._getframe(1)))
+        self.places.append(place_of(sys._getframe(1)))
         self.records.append(record)
-
-    def place(self, frame: FrameType) -> Place | None:
-        """Return the user's line that is being executed."""
-        found = user_frame(frame)
-        return None if found is None else (found.f_code, found.f_lasti)
 
 
 def name_forward_line(

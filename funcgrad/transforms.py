@@ -26,10 +26,10 @@ from funcgrad.arguments import (
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
-from funcgrad.nans import new_forward, new_tape
 from funcgrad.origins import name_forward_line
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
 from funcgrad.tracebacks import boundary
+from funcgrad.watched import new_forward, new_tape
 
 # --- grad ----------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ ORDER = [
     "forward",
     "batch",
     "nans",
+    "watched",
     "primitives.*",
     "arguments",
     "transforms",

@@ -132,6 +132,17 @@ def test_a_nan_of_the_backward_pass_names_the_line_of_the_forward_pass(call):
     assert "np.sqrt(x" in str(error) or "np.sum(a - b)" in str(error)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_an_operation_without_a_record_lends_its_name_to_none():
+    def fun(x):
+        steps = np.floor(x)
+        return np.sum(rooted(x) + steps)
+
+    error = caught(lambda: grad(fun)(np.ones(3)))
+    assert "floor" not in str(error).splitlines()[0]
+    assert "rooted(x)" in str(error)
+
+
 def test_a_tangent_that_is_nan_names_its_line():
     error = caught(lambda: jvp(cancel, (np.zeros(2),), (np.ones(2),)))
     assert "in cancel: np.sum(a - b)" in str(error).replace("return ", "")
