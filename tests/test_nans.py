@@ -22,12 +22,14 @@ from funcgrad import (
     linearize,
     nn,
     stop_gradient,
+    tree,
     value_and_grad,
     vjp,
     vmap,
 )
 from funcgrad.errors import NonFiniteError
 from funcgrad.reverse import Tape, TapeTracer
+from tests.samples import SAMPLES
 
 X = np.array([1.0, -1.0, 2.0])
 BATCH = np.stack([X, X])
@@ -309,6 +311,33 @@ def test_results_are_those_without_the_block(rng):
     with debug_nans(infinities=True):
         watched = grad(objective)(params)
     np.testing.assert_equal(np.concatenate(flat(plain)), np.concatenate(flat(watched)))
+
+
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if not s.constant and not s.raises], ids=lambda s: s.name
+)
+def test_derivatives_of_every_function_are_those_without_the_block(sample):
+    chosen = [
+        i for i, x in enumerate(sample.args) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    ]
+
+    def fun(*xs):
+        args = list(sample.args)
+        for i, x in zip(chosen, xs, strict=True):
+            args[i] = x
+        return sample(*args)
+
+    def derivatives():
+        xs = [sample.args[i] for i in chosen]
+        out, pullback = vjp(fun, *xs)
+        cts = tree.map(np.ones_like, out)
+        return pullback(cts), jvp(fun, xs, [np.cos(x) for x in xs])
+
+    plain = derivatives()
+    with debug_nans():
+        watched = derivatives()
+    for a, b in zip(tree.leaves(plain), tree.leaves(watched), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9)
 
 
 def flat(params):
