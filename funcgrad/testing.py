@@ -13,6 +13,7 @@ from funcgrad.transforms import jvp, vjp
 
 # Central differences of step h err by h^2 f''' + eps f / h, least for h near the cube root of eps.
 _STEPS = {"e": 1e-1, "f": 5e-3, "d": 6e-6, "g": 6e-6}
+_FIX = "check the rule; if the point is near a kink or the function steep, move it or pass eps="
 _TOLERANCES = {"e": 1e-1, "f": 2e-2, "d": 1e-5, "g": 1e-5}
 
 
@@ -176,7 +177,7 @@ class _Check:
                 CheckError,
                 f"{what} is wrong at entry {where or 'of the only output'}: "
                 f"{np.asarray(g)[worst]}, but central differences give {np.asarray(e)[worst]}.",
-                "check the rule; if the point is near a kink or the function steep, move it or pass eps=",
+                _FIX,
             )
 
     def check_pullback(
@@ -200,6 +201,7 @@ class _Check:
         raise fail(
             CheckError,
             f"the vjp of {name} is wrong: <ct, J v> = {expected} by central differences, <J^T ct, v> = {got}.",
+            _FIX,
         )
 
     def _entry(self, f: Any, args: Any, ct: Any, leaf: int, index: Any) -> Any:

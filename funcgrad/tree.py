@@ -271,7 +271,8 @@ def unregister_node(cls: type) -> None:
     TreeDef(*, 1 leaf)
     """
     if cls not in _REGISTERED:
-        raise fail(ArgumentError, f"{cls!r} is no class that tree.register_node has registered.")
+        what = f"{cls!r} is no class that tree.register_node has registered."
+        raise fail(ArgumentError, what, "pass the class that was registered.")
     _REGISTERED.remove(cls)
     del _KINDS[cls]
 

@@ -1,5 +1,6 @@
 """The catalogue of mistakes: what can be passed wrongly, and that the message says what, where and how to fix it."""
 
+import ast
 import re
 import traceback
 from pathlib import Path
@@ -202,6 +203,14 @@ MISTAKES = {
     ],
 }
 CASES = [(cls, call, what) for cls, cases in MISTAKES.items() for call, what in cases]
+
+
+def test_every_error_in_the_source_says_how_to_fix_it():
+    for file in sorted(Path(funcgrad.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "fail":
+                given = len(node.args) >= 3 or "fix" in [word.arg for word in node.keywords]
+                assert given, f"{file.name}:{node.lineno}: fail(...) without a fix"
 
 
 @pytest.mark.parametrize(("cls", "call", "what"), CASES, ids=[what for *_, what in CASES])

@@ -84,7 +84,7 @@ class Linear:
     def apply(self, params: Params, x: Array) -> Array:
         """Map x of shape (..., in_dim) to (..., out_dim)."""
         w, b = self._unpack(params)
-        shape = x.shape
+        shape = getattr(x, "shape", ())
         if not shape or shape[-1] != self.in_dim:
             what = f"{self} needs x of shape (..., {self.in_dim}), but got x of shape {shape}."
             raise fail(ShapeError, what, f"make the last axis of x {self.in_dim} long.")
