@@ -1,0 +1,75 @@
+"""What the mirrors of SciPy share: plain arguments go to SciPy itself, traced ones to ours.
+
+A module of mirrors calls `mirror` on each function it has, and has `fallback` for all other names.
+"""
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+from funcgrad.core import Tracer, is_traced, unsupported
+
+Function = Callable[..., Any]
+
+
+def any_traced(*args: Any) -> bool:
+    """Tell whether an argument is a tracer, or a list, tuple or dict with one in it."""
+    return any([is_traced(list(x.values()) if isinstance(x, dict) else x) for x in args])
+
+
+def mirror(original: Function) -> Callable[[Function], Function]:
+    """Give SciPy's function derivatives: the decorated one stands in for it where an argument is traced.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import integrate
+    >>> from funcgrad import grad
+    >>> from funcgrad.scipy.mirrors import mirror
+    >>> @mirror(integrate.trapezoid)
+    ... def trapezoid(y, x=None, dx=1.0, axis=-1):
+    ...     return np.trapezoid(y, x, dx, axis)
+    >>> grad(trapezoid)(np.ones(3))
+    array([0.5, 1. , 0.5])
+    """
+
+    def decorate(fun: Function) -> Function:
+        @functools.wraps(fun)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            traced = any_traced(*args, *kwargs.values())
+            return fun(*args, **kwargs) if traced else original(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def refuse(function: str, **options: Any) -> None:
+    """Raise if an option that no rule covers is given (neither None nor False)."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            shown = "" if isinstance(value, Tracer) else repr(value)
+            unsupported(f"{function} with {name}={shown}", f"leave {name} out")
+
+
+def fallback(module: Any) -> Function:
+    """Return the `__getattr__` of a mirror: SciPy's own names; a traced argument is refused by name."""
+
+    def find(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = getattr(module, name)
+        if not isinstance(found, types.FunctionType):
+            return found
+        return mirror(found)(_refusal(found, f"{module.__name__}.{name}"))
+
+    return functools.cache(find)
+
+
+def _refusal(original: Function, name: str) -> Function:
+    @functools.wraps(original)
+    def refusal(*args: Any, **kwargs: Any) -> Any:
+        unsupported(name, "pass stop_gradient(x), or give the function a rule: see custom_vjp")
+
+    return refusal
