@@ -4,7 +4,6 @@ A module of mirrors calls `mirror` on each function it has, and has `fallback` f
 """
 
 import functools
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +59,7 @@ def fallback(module: Any) -> Function:
         if name.startswith("__"):
             raise AttributeError(name)
         found = getattr(module, name)
-        if not isinstance(found, types.FunctionType):
+        if not callable(found) or isinstance(found, type):
             return found
         return mirror(found)(_refusal(found, f"{module.__name__}.{name}"))
 

@@ -67,4 +67,4 @@ def is_mirror(fun, mirrors, reference):
 
 
 def parameters(fun):
-    return [(name, p.kind) for name, p in inspect.signature(fun).parameters.items()]
+    return list(inspect.signature(fun).parameters)
