@@ -33,7 +33,8 @@ def check_mirror(fun, original, args, options=(), order=2, close=CLOSE, **tolera
 
 
 def is_float(x):
-    return all(np.result_type(leaf).kind in "fc" for leaf in tree.leaves(x))
+    arrays = [isinstance(leaf, (np.ndarray, np.generic)) for leaf in tree.leaves(x)]
+    return bool(arrays) and all(arrays) and np.result_type(*tree.leaves(x)).kind in "fc"
 
 
 def floats(call):
