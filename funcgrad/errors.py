@@ -25,6 +25,7 @@ __all__ = [
     "NonScalarOutputError",
     "PerformanceWarning",
     "ShapeError",
+    "SolverError",
     "StructureError",
     "TracerConversionError",
     "UnsupportedAttributeError",
@@ -90,6 +91,10 @@ class ShapeError(FuncgradError, ValueError):
 
 class NonFiniteError(FuncgradError, FloatingPointError):
     """An operation made a NaN (or an infinity) inside ``with debug_nans():``."""
+
+
+class SolverError(FuncgradError, RuntimeError):
+    """A solver did not reach its end, so that its result has no derivative."""
 
 
 class CheckError(FuncgradError, AssertionError):

@@ -15,15 +15,15 @@ from funcgrad import tree
 from funcgrad.arguments import Transform, check_callable, describe, name_of
 from funcgrad.batch import BatchTracer
 from funcgrad.core import Tracer
-from funcgrad.custom import VjpCall
+from funcgrad.custom import Call, VjpCall
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.jacobians import jacrev
 from funcgrad.tracebacks import boundary
 from funcgrad.transforms import vjp
 
 
-class _SolverCall(VjpCall):
-    """A call of a solver, which takes plain arrays only: under vmap it runs example by example."""
+class LoopedCall(Call):
+    """A call of code that takes plain arrays only: under vmap it runs example by example."""
 
     like: list[Any]  # shape and dtype of each output
 
@@ -35,6 +35,10 @@ class _SolverCall(VjpCall):
             for k in range(trace.size)
         ]
         return [BatchTracer(np.stack(ys), trace) for ys in zip(*rows, strict=True)]
+
+
+class _SolverCall(LoopedCall, VjpCall):
+    """A call of a solver."""
 
 
 class Solution(Transform):

@@ -7,14 +7,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from funcgrad.core import Tracer, is_traced, unsupported
+from funcgrad import tree
+from funcgrad.core import Tracer, unsupported
 
 Function = Callable[..., Any]
 
 
 def any_traced(*args: Any) -> bool:
-    """Tell whether an argument is a tracer, or a list, tuple or dict with one in it."""
-    return any([is_traced(list(x.values()) if isinstance(x, dict) else x) for x in args])
+    """Tell whether an argument is a tracer, or a pytree with one in it."""
+    return any([isinstance(x, Tracer) for x in tree.leaves(args)])
 
 
 def mirror(original: Function) -> Callable[[Function], Function]:
