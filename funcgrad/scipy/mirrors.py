@@ -5,10 +5,13 @@ A module of mirrors calls `mirror` on each function it has, and has `fallback` f
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from funcgrad import tree
+from funcgrad.arguments import name_of
+from funcgrad.batch import BatchTracer
 from funcgrad.core import Tracer, unsupported
+from funcgrad.errors import ArgumentError, fail
 
 Function = Callable[..., Any]
 
@@ -16,6 +19,15 @@ Function = Callable[..., Any]
 def any_traced(*args: Any) -> bool:
     """Tell whether an argument is a tracer, or a pytree with one in it."""
     return any([isinstance(x, Tracer) for x in tree.leaves(args)])
+
+
+def is_mapped(x: Any) -> bool:
+    """Tell whether a vmap, at any level, maps over `x`."""
+    while isinstance(x, Tracer):
+        if isinstance(x, BatchTracer):
+            return True
+        x = x.value
+    return False
 
 
 def mirror(original: Function) -> Callable[[Function], Function]:
@@ -51,6 +63,15 @@ def refuse(function: str, **options: Any) -> None:
         if value is not None and value is not False:
             shown = "" if isinstance(value, Tracer) else repr(value)
             unsupported(f"{function} with {name}={shown}", f"leave {name} out")
+
+
+def refuse_closure(fun: Any) -> NoReturn:
+    """Raise for a function that depends on a traced value that is not among its arguments."""
+    raise fail(
+        ArgumentError,
+        f"`{name_of(fun)}` depends on a traced value that is not among its arguments.",
+        "pass it through args=(...), and take it as an argument",
+    )
 
 
 def fallback(module: Any) -> Function:

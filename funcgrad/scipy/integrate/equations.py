@@ -16,8 +16,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.arguments import name_of
-from funcgrad.batch import BatchTracer
-from funcgrad.core import Tracer, as_array, concrete, unsupported
+from funcgrad.core import as_array, concrete, unsupported
 from funcgrad.errors import ShapeError, SolverError, fail
 from funcgrad.implicit import LoopedCall
 from funcgrad.scipy.integrate.parameters import (
@@ -30,7 +29,7 @@ from funcgrad.scipy.integrate.parameters import (
     spread,
     unravel,
 )
-from funcgrad.scipy.mirrors import mirror, refuse
+from funcgrad.scipy.mirrors import is_mapped, mirror, refuse
 from funcgrad.transforms import jvp, vjp
 
 si: Any = importlib.import_module("scipy.integrate")
@@ -282,7 +281,7 @@ def solve_ivp(
             return np.stack([y0] * len(ts))
         return np.concatenate([y0[None], _run(g, (ts[0], ts[-1]), y0, method, ts[1:], kept).y.T])
 
-    if any([_is_mapped(x) for x in (y0, start, end, times, *parameters.leaves)]):
+    if any([is_mapped(x) for x in (y0, start, end, times, *parameters.leaves)]):
         if times is None:
             unsupported("scipy.integrate.solve_ivp under vmap without t_eval=", "pass t_eval")
         result, solve = so.OptimizeResult(t=t_eval, success=True, status=0), again
@@ -295,15 +294,6 @@ def solve_ivp(
     (ys,) = Flow("solve_ivp", f, solve, again)(y0, ts, *parameters.leaves)
     result.t, result.y = (ts, ys.T) if times is None else (times, ys[1:].T)
     return result
-
-
-def _is_mapped(x: Any) -> bool:
-    """Tell whether a vmap, at any level, maps over `x`."""
-    while isinstance(x, Tracer):
-        if isinstance(x, BatchTracer):
-            return True
-        x = x.value
-    return False
 
 
 def _run(g: Function, t_span: Any, y0: Any, method: Any, t_eval: Any, options: Any) -> Any:

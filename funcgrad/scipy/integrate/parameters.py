@@ -1,14 +1,13 @@
 """What functions given by the user, to be integrated, share: their parameters and what they return."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.arguments import name_of
 from funcgrad.core import Tracer, as_array
-from funcgrad.errors import ArgumentError, fail
+from funcgrad.scipy.mirrors import refuse_closure
 
 Leaves = list[Any]
 
@@ -74,12 +73,3 @@ def plain(fun: Any, out: Any) -> Any:
     """Return what a function of plain arguments returned, or raise if it read a traced value."""
     out = as_floats(out)
     return refuse_closure(fun) if isinstance(out, Tracer) else out
-
-
-def refuse_closure(fun: Any) -> NoReturn:
-    """Raise for a function that depends on a traced value that is not among its arguments."""
-    raise fail(
-        ArgumentError,
-        f"`{name_of(fun)}` depends on a traced value that is not among its arguments.",
-        "pass it through args=(...), and take it as an argument",
-    )
