@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
 from funcgrad import tree
 from funcgrad.arguments import name_of
 from funcgrad.batch import BatchTracer
@@ -28,6 +30,13 @@ def is_mapped(x: Any) -> bool:
             return True
         x = x.value
     return False
+
+
+def entries(x: Any, index: Any, axis: int = 0) -> Any:
+    """Return np.take along an axis; NumPy does not look whether the index is mapped."""
+    if isinstance(index, Tracer) and not isinstance(x, Tracer):
+        x = np.array(x, like=index)
+    return np.take(x, index, axis=axis)
 
 
 def mirror(original: Function) -> Callable[[Function], Function]:
