@@ -178,7 +178,7 @@ class RegularGridInterpolator:
             parts.append((x - start) / (entries(p, np.minimum(i + 1, p.shape[0] - 1)) - start))
         if method == "nearest":
             return take_cells(self.values, [i + (part > 0.5) for i, part in zip(cells, parts)])
-        return blend(self.values, cells, parts)
+        return blend(self.values, [(i, i + 1) for i in cells], parts)
 
 
 def take_cells(values: Any, index: list[Any]) -> Any:
@@ -190,15 +190,15 @@ def take_cells(values: Any, index: list[Any]) -> Any:
     return entries(values.reshape((-1, *values.shape[len(index) :])), flat)
 
 
-def blend(values: Any, cells: list[Any], parts: list[Any]) -> Any:
-    """Return the multilinear interpolation in cells, at parts of their widths."""
-    shape = (-1,) + (1,) * (values.ndim - len(cells))
+def blend(values: Any, corners: list[tuple[Any, Any]], parts: list[Any]) -> Any:
+    """Return the multilinear interpolation between two indices per dimension, at parts of the way."""
+    shape = (-1,) + (1,) * (values.ndim - len(corners))
     total: Any = 0
-    for corner in product((0, 1), repeat=len(cells)):
+    for corner in product((0, 1), repeat=len(corners)):
         weight: Any = 1
         for far, part in zip(corner, parts):
             weight = weight * (part if far else 1 - part)
-        value = take_cells(values, [i + far for i, far in zip(cells, corner)])
+        value = take_cells(values, [pair[far] for far, pair in zip(corner, corners)])
         total = total + weight.reshape(shape) * value
     return total
 

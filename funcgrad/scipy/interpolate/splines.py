@@ -117,7 +117,7 @@ class CubicSpline(TakesTracers, si.CubicSpline):  # type: ignore[misc]
     >>> from funcgrad.scipy import interpolate
     >>> x = np.arange(5.0)
     >>> grad(lambda y: interpolate.CubicSpline(x, y)(2.5))(x**2)
-    array([ 0.0234375, -0.15625  ,  0.703125 ,  0.46875  , -0.0390625])
+    array([ 0.015625, -0.125   ,  0.65625 ,  0.5     , -0.046875])
     """
 
     def __new__(
