@@ -13,7 +13,7 @@ from funcgrad import tree
 from funcgrad.arguments import name_of
 from funcgrad.batch import BatchTracer
 from funcgrad.core import Tracer, unsupported
-from funcgrad.errors import ArgumentError, fail
+from funcgrad.errors import ArgumentError, TracerConversionError, fail
 
 Function = Callable[..., Any]
 
@@ -39,6 +39,29 @@ def entries(x: Any, index: Any, axis: int = 0) -> Any:
     return np.take(x, index, axis=axis)
 
 
+def refuse_closure(fun: Any) -> NoReturn:
+    """Raise for a function that depends on a traced value that is not among its arguments."""
+    raise fail(
+        ArgumentError,
+        f"`{name_of(fun)}` depends on a traced value that is not among its arguments.",
+        "pass it through args=(...), and take it as an argument",
+    )
+
+
+def call_plain(original: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call SciPy with plain arguments; if the function among them returns traced values, say so."""
+    try:
+        return original(*args, **kwargs)
+    except (TracerConversionError, SystemError) as error:  # the latter from callbacks of C
+        known = isinstance(error, TracerConversionError) or isinstance(
+            error.__cause__ or error.__context__, TracerConversionError
+        )
+        functions = [x for x in (*args, *kwargs.values()) if callable(x)]
+        if not (known and functions):
+            raise
+        refuse_closure(functions[0])
+
+
 def mirror(original: Function) -> Callable[[Function], Function]:
     """Give SciPy's function derivatives: the decorated one stands in for it where an argument is traced.
 
@@ -59,7 +82,7 @@ def mirror(original: Function) -> Callable[[Function], Function]:
         @functools.wraps(fun)
         def call(*args: Any, **kwargs: Any) -> Any:
             traced = any_traced(*args, *kwargs.values())
-            return fun(*args, **kwargs) if traced else original(*args, **kwargs)
+            return fun(*args, **kwargs) if traced else call_plain(original, args, kwargs)
 
         return call
 
@@ -72,15 +95,6 @@ def refuse(function: str, **options: Any) -> None:
         if value is not None and value is not False:
             shown = "" if isinstance(value, Tracer) else repr(value)
             unsupported(f"{function} with {name}={shown}", f"leave {name} out")
-
-
-def refuse_closure(fun: Any) -> NoReturn:
-    """Raise for a function that depends on a traced value that is not among its arguments."""
-    raise fail(
-        ArgumentError,
-        f"`{name_of(fun)}` depends on a traced value that is not among its arguments.",
-        "pass it through args=(...), and take it as an argument",
-    )
 
 
 def fallback(module: Any) -> Function:

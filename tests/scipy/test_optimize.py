@@ -217,6 +217,16 @@ def test_errors_name_the_loss():
         optimize.minimize(bowl, {"w": np.zeros(2, complex)})
     with pytest.raises(NonDifferentiableError, match="not real"):
         optimize.minimize(bowl, {"w": "text"})
+    closures = [
+        lambda a: optimize.root(lambda x: x - a, 1.0).x[0],
+        lambda a: optimize.least_squares(lambda x: x - a, [1.0]).x[0],
+        lambda a: optimize.brentq(lambda x: x - a, 0.0, 2.0),
+        lambda a: optimize.brentq(lambda x, b: x - a, 0.0, 2.0, args=(a,)),
+        lambda a: optimize.curve_fit(lambda x, b: a * b * x, TIMES, DATA)[0][0],
+    ]
+    for call in closures:
+        with pytest.raises(ArgumentError, match="traced value that is not among"):
+            grad(call)(1.0)
     for method in ("BFGS", "Powell"):
         with pytest.raises(ArgumentError, match="traced value that is not among"):
             grad(

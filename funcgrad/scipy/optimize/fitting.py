@@ -1,5 +1,6 @@
 """Least squares over pytrees, and fits of curves, with the Jacobian filled in."""
 
+import functools
 import importlib
 from typing import Any
 
@@ -189,7 +190,9 @@ def curve_fit(
         return jacfwd(lambda p: as_array(f(x, *p)).reshape(-1))(np.array(params))
 
     return so.curve_fit(
-        f,
+        functools.wraps(f)(
+            lambda x, *params: plain(f, f(x, *params))
+        ),  # whose signature SciPy reads
         xdata,
         ydata,
         p0,

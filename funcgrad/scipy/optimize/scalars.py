@@ -9,9 +9,9 @@ import numpy as np
 
 from funcgrad.core import Tracer, as_array, concrete, unsupported
 from funcgrad.implicit import FixedPoint, Solution
-from funcgrad.scipy.mirrors import any_traced, is_mapped, refuse
+from funcgrad.scipy.mirrors import any_traced, call_plain, is_mapped, refuse
 from funcgrad.scipy.optimize.minimization import Minimum, finish
-from funcgrad.scipy.optimize.unknowns import Function, as_tuple
+from funcgrad.scipy.optimize.unknowns import Function, as_tuple, plain
 from funcgrad.transforms import jvp
 
 so: Any = importlib.import_module("scipy.optimize")
@@ -37,7 +37,7 @@ def _solver(original: Function, kind: Any, start: str, refused: tuple[str, ...] 
         arguments = dict(signature.bind(*given, **options).arguments)
         fun, args = arguments[first], as_tuple(arguments.get("args", ()))
         if not any_traced(arguments):
-            return original(**_with_slopes(original.__name__, arguments, fun))
+            return call_plain(original, (), _with_slopes(original.__name__, arguments, fun))
         name = f"optimize.{original.__name__} of traced args"
         refuse(name, **{option: arguments.get(option) for option in refused})
         del arguments[first]
@@ -48,7 +48,8 @@ def _solver(original: Function, kind: Any, start: str, refused: tuple[str, ...] 
         runs: list[Any] = []
 
         def solve(equation: Function, x: Any) -> Any:
-            runs.append(original(equation, **_with_slopes(original.__name__, arguments, equation)))
+            slopes = _with_slopes(original.__name__, arguments, equation)
+            runs.append(original(lambda x: plain(fun, equation(x)), **slopes))
             return _number(runs[-1])
 
         x0 = arguments.get(start)
