@@ -116,7 +116,7 @@ def test_gaussian_quadrature():
 T = np.array([0.0, 0.4, 0.9, 1.5])
 START = np.array([1.0, 0.4])
 MATRIX = np.array([[-0.3, 1.0], [-1.2, -0.2]])
-TIGHT = {"rtol": 1e-10, "atol": 1e-10}
+TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def pendulum(t, y, p):
@@ -186,7 +186,7 @@ def test_a_linear_system_is_the_exponential_of_its_matrix(solver):
 
 @SOLVERS
 def test_second_derivatives(solver):
-    check_grads(lambda *args: solver(pendulum, *args[:2], args[2:]), (START, T, P), order=2)
+    check_grads(lambda *args: solver(pendulum, *args[:2], args[2:]), (START, T[:2], P), order=2)
 
 
 @SOLVERS
