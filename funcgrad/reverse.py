@@ -32,6 +32,7 @@ from funcgrad.core import (
     refuse_objects,
     zero,
 )
+from funcgrad.floating import hush, unhush
 from funcgrad.handles import register_view
 
 ndarray, float64 = np.ndarray, np.float64
@@ -65,6 +66,10 @@ class Tape(Trace):
 
     def constant(self, value: Any) -> "TapeTracer":
         return self.input(value)
+
+    def edges(self) -> list[Record]:
+        """Return what the backward pass walks: one entry per record."""
+        return self.records
 
     def close(self) -> None:
         """Let every later use of a tracer of this tape raise."""
@@ -197,10 +202,14 @@ def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> lis
     zeros kept zero: finding out costs one dot product per input, where looking at each step would
     cost more.
     """
-    with np.errstate(all="ignore"):
-        cts = _walk(tape.records, seeds, inputs, zero_stays_zero=False)
+    quiet = hush()
+    records = tape.edges()
+    try:
+        cts = _walk(records, seeds, inputs, zero_stays_zero=False)
         if any([has_nan(ct) for ct in cts]):
-            cts = _walk(tape.records, seeds, inputs, zero_stays_zero=True)
+            cts = _walk(records, seeds, inputs, zero_stays_zero=True)
+    finally:
+        unhush(quiet)
     return cts
 
 
@@ -266,13 +275,15 @@ def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
     Elementwise, `g` is `ct` times a partial derivative: both may be the zero. Of other pullbacks we
     see only the cotangent.
     """
+    zero: Any
     if getattr(pull, "elementwise", False):
-        partial = pull(np.ones_like(ct), kept)
-        return np.where((ct == 0) | (partial == 0), 0, g)
-    zero: Any = True
-    for part in ct if isinstance(ct, list) else [ct]:
-        zero = zero & np.all(part == 0)
-    return np.where(zero, 0, g)
+        zero = (ct == 0) | (pull(np.ones_like(ct), kept) == 0)
+    else:
+        zero = True
+        for part in ct if isinstance(ct, list) else [ct]:
+            zero = zero & np.all(part == 0)
+    # Elsewhere the product is as it should be, and so is its derivative, which the constant 0 would cut.
+    return np.where(zero & np.isnan(g), 0, g)
 
 
 # --- functions that bring a forward and a backward pass ------------------------------------------

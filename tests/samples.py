@@ -13,7 +13,13 @@ import numpy as np
 
 from funcgrad.core import dotted_name
 from funcgrad.primitives import REGISTRY
-from tests import samples_fft, samples_linalg, samples_numpy, samples_special
+from tests import (
+    samples_fft,
+    samples_inplace,
+    samples_linalg,
+    samples_numpy,
+    samples_special,
+)
 
 GOLDEN = (5**0.5 - 1) / 2
 NUMPY = tuple(int(n) for n in np.__version__.split(".")[:2])
@@ -761,19 +767,16 @@ CREATION = [
     Sample(lambda x: np.full((2, 3), x, like=x), (reals(3),), of=np.full, complex=True),
     Sample(lambda x: np.full((2, 3), x, np.complex128, like=x), (reals(3),), of=np.full),
     Sample(lambda x: x * np.full(4, 1.5, like=x), (VECTOR,), of=np.full),
-    # What would write into a plain array.
-    Sample(lambda x: np.copyto(np.zeros(4), x), (VECTOR,), of=np.copyto, raises=True),
-    Sample(lambda x: np.put(np.zeros(4), [0, 1, 2, 3], x), (VECTOR,), of=np.put, raises=True),
+    Sample(lambda x: np.require(x, np.float64, "C", like=x), (R,), of=np.require),
+    Sample(lambda x: np.fromiter([x[0], 2.0, x[2]], float, like=x), (VECTOR,), of=np.fromiter),
     Sample(
-        lambda x: np.putmask(np.zeros(4), COLUMN_MASK, x), (VECTOR,), of=np.putmask, raises=True
-    ),
-    Sample(lambda x: np.place(np.zeros(4), COLUMN_MASK, x), (VECTOR,), of=np.place, raises=True),
-    Sample(lambda x: np.fill_diagonal(np.eye(4), x), (VECTOR,), of=np.fill_diagonal, raises=True),
-    Sample(
-        lambda x: np.put_along_axis(np.zeros(4), np.arange(4), x, 0),
+        lambda x: np.fromfunction(lambda i, j: x[0] * i + j * x[1], (2, 3), like=x),
         (VECTOR,),
-        of=np.put_along_axis,
-        raises=True,
+        of=np.fromfunction,
+    ),
+    Sample(lambda x: np.arange(x[0], 3.0, 0.5, like=x), (P[0],), of=np.arange, vmap=False),
+    Sample(
+        lambda x: np.arange(0, stop=3.1, step=x[0], like=x), (P[0] + 0.1,), of=np.arange, vmap=False
     ),
 ]
 
@@ -827,6 +830,7 @@ SAMPLES = [
         COMPLEX_PARTS,
         WRITING,
         samples_fft.rows(Sample, reals),
+        samples_inplace.rows(Sample, reals, positive),
         samples_linalg.rows(Sample),
         samples_numpy.rows(Sample),
         samples_special.rows(Sample, spread),

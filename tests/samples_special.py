@@ -15,11 +15,14 @@ def rows(sample: Any, spread: Any) -> list[Any]:
     """Return the rows; `sample` makes one, `spread(shape, low, high)` its arguments."""
     if importlib.util.find_spec("scipy") is None:
         return []
-    special = importlib.import_module("funcgrad.primitives.special")  # registers the rules
-    sc = special.sc
+    special = importlib.import_module("funcgrad.primitives.scipy_special")  # registers the rules
+    sc = special.special.sc
     return [
         row
-        for table in (_one_argument, _complex, _two_arguments, _parameters, _several_outputs)
+        for table in (
+            *(_one_argument, _complex, _two_arguments, _parameters, _several_outputs),
+            *(_distributions, _spheroidal),
+        )
         for row in table(sample, partial(spread, (3, 4)), sc)
         if row.key is not None
     ] + [
@@ -174,6 +177,64 @@ def _parameters(sample: Any, spread: Any, sc: Any) -> list[Any]:
             if _named(sc, name)
         ],
     ]
+
+
+def _distributions(sample: Any, spread: Any, sc: Any) -> list[Any]:
+    """Return distributions and their inverses by every argument that has a derivative."""
+    shape, other, more = spread(1.1, 3.4), spread(0.7, 2.9, 20), spread(0.6, 2.1, 40)
+    p, value, count = spread(0.15, 0.85), spread(0.3, 2.2, 30), spread(2.1, 5.4, 10)
+    at, _many, nc = spread(0.1, 0.9, 50), spread(9.3, 14.7, 20), spread(0.4, 1.9, 15)
+    one = partial(np.full, 1)  # where SciPy inverts to 10 digits or so, which it does to all here
+    wide = np.float64(2.5)  # in single precision SciPy has few digits
+    rows = [
+        *[(name, (shape, value)) for name in ("gammainc", "gammaincc", "chdtr", "chdtrc", "stdtr")],
+        *[(name, (shape, p)) for name in ("gammaincinv", "gammainccinv", "chdtri", "stdtrit")],
+        *[(name, (shape, other, at)) for name in ("betainc", "betaincc")],
+        *[(name, (shape, other, p)) for name in ("betaincinv", "betainccinv", "fdtri")],
+        *[(name, (shape, other, value)) for name in ("fdtr", "fdtrc", "gdtr", "gdtrc")],
+        *[(name, (p, other, more)) for name in ("gdtria",)],
+        *[("gdtrix", (more, other, p)), ("gdtrib", (more, p, other))],
+        *[("chdtriv", (p, value)), ("pdtrik", (p * 0.5 + 0.4, value + 1)), ("stdtridf", (at / 9 + 0.8, value + 1.1))],
+        *[("btdtria", (p, other, at)), ("btdtrib", (other, p, at))],
+        *[("fdtridfd", (shape, p / 4 + 0.5, value / 4 + 1.4))],
+        *[("bdtrik", (one(0.4), one(26.6), one(0.37))), ("bdtrin", (count, p, at / 2 + 0.2))],
+        *[("nbdtrik", (p, count, at / 2 + 0.2)), ("nbdtrin", (count, p, at / 2 + 0.3))],
+        *[("kolmogorov", (value,)), ("kolmogi", (p,)), ("zetac", (value + 1.2,)), ("zetac", (-value * 3,))],
+        *[("smirnov", (np.array([4, 3, 5, 9]), at)), ("smirnovi", (np.array([4, 3, 5, 9]), p))],
+        *[("elliprj", (shape, other + 3, more + 6, p)), ("besselpoly", (shape, 0.5, 1.5))],
+        *[("ncfdtr", (3.0, 5.0, nc, value)), ("ncfdtri", (3.0, 5.0, nc, p))],
+        *[("nctdtr", (3.0, nc, value)), ("nctdtrit", (3.0, nc, p)), ("nctdtrinc", (3.0, one(0.6172), one(0.9971)))],
+    ]  # fmt: skip
+    noncentral = [
+        ("chndtr", lambda x, y: sc.chndtr(x, wide, y), (value, nc)),
+        ("chndtrix", lambda x, y: sc.chndtrix(x, wide, y), (p, nc)),
+        ("chndtrinc", lambda x, y: sc.chndtrinc(x, wide, y), (value + 1, p / 3)),
+    ]
+    return [
+        *[sample(fun, args) for name, args in rows for fun in _named(sc, name)],
+        *[sample(fun, args, of=_named(sc, name)[0]) for name, fun, args in noncentral],
+        *[sample(sc.zeta, (value + 1.3,), of=fun) for fun in _named(sc, "_riemann_zeta")],
+    ]
+
+
+def _spheroidal(sample: Any, spread: Any, sc: Any) -> list[Any]:
+    """Return spheroidal functions of x, of the second kind where SciPy's have all digits."""
+    c = np.float64(2.0)
+    inside, beyond, far = spread(-0.8, 0.8), spread(1.3, 2.6), spread(2.1, 3.0)
+    ranges = {"ang1": inside, "rad1": beyond, "rad2": far}
+    return [
+        row
+        for shape in ("pro", "obl")
+        for kind, x in ranges.items()
+        for row in (
+            sample(partial(_apply, sc, f"{shape}_{kind}", 0, 1, c), (x,), of=_named(sc, f"{shape}_{kind}")[0]),
+            sample(
+                partial(_apply, sc, f"{shape}_{kind}_cv", 0, 1, c, getattr(sc, f"{shape}_cv")(0, 1, c)),
+                (x,),
+                of=_named(sc, f"{shape}_{kind}_cv")[0],
+            ),
+        )
+    ]  # fmt: skip
 
 
 def _apply(sc: Any, name: str, *args: Any) -> Any:

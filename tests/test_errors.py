@@ -8,6 +8,7 @@ import re
 import sys
 import weakref
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -910,6 +911,19 @@ def test_every_error_of_ours_derives_from_the_base_and_from_a_built_in():
         built_in = [base for base in cls.__mro__ if base.__module__ == "builtins"]
         assert cls is FuncgradError or len(built_in) > len(FuncgradError.__mro__) - 1, cls
         assert cls.__doc__
+
+
+def test_every_class_has_its_program_in_the_documentation():
+    """The programs and messages themselves run as the doctest of the page."""
+    page = Path(__file__).parents[1].joinpath("docs", "errors.md").read_text()
+    for name in errors.__all__:
+        cls = getattr(errors, name)
+        if not isinstance(cls, type) or cls is FuncgradError:
+            continue
+        assert f"`{name}`" in page
+        if issubclass(cls, FuncgradError):
+            assert f"\n## {name}\n" in page
+            assert f"\nfuncgrad.errors.{name}: " in page
 
 
 def test_a_message_without_a_place_or_a_fix_is_just_the_message():

@@ -89,7 +89,7 @@ class Linear:
         if type(params) is not tuple or len(params) != 2 or params[0].shape != shape:
             params = check_params(self, params, w=shape, b=shape[1:])
         w, b = params
-        if b.shape != shape[1:] or x.shape[-1:] != shape[:1]:
+        if b.shape != shape[1:] or getattr(x, "shape", ())[-1:] != shape[:1]:
             check_params(self, params, w=shape, b=shape[1:])
             check_last_axis(self, x, self.in_dim)
         result: Array = affine(x, w, b)
@@ -305,7 +305,10 @@ class Flatten(Stateless):
 
     def function(self, x: Array) -> Array:
         if not x.shape:
-            raise fail(ShapeError, "Flatten() needs x of shape (N, ...), but got ().")
+            what = "Flatten() needs x of shape (N, ...), but got ()."
+            raise fail(
+                ShapeError, what, "a single number has no axis for samples: x.reshape(1, 1)."
+            )
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 

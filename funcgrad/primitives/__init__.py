@@ -6,6 +6,7 @@ from funcgrad.primitives import (
     emath,
     fft,
     indexing,
+    inplace,
     linalg,
     methods,
     polynomials,

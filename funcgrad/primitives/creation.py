@@ -1,7 +1,8 @@
 """Arrays made from arrays, or for them: zeros_like, full_like, copy, astype, np.array(..., like=x)."""
 
+import itertools
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from funcgrad.core import (
     unsupported,
 )
 from funcgrad.primitives.families import elementwise
+from funcgrad.primitives.statistics import settled
 
 
 def constant_like(tracer: Tracer, value: Any) -> Any:
@@ -109,15 +111,6 @@ def full_like(
     return filled.astype(a.dtype if dtype is None else dtype)
 
 
-@handle(np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis)
-def write(*args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse what writes into a plain array (np.full_like and np.nan_to_num come here too)."""
-    unsupported(
-        "writing a traced value into a plain array (np.copyto, np.put, np.full_like(plain, x) and the like)",
-        "use np.where, np.full_like(x, ...) of a traced x, or np.stack",
-    )
-
-
 # --- creation with like= -------------------------------------------------------------------------
 
 
@@ -151,20 +144,58 @@ def asarray(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
     return result.reshape((1,) * missing + result.shape) if missing > 0 else result
 
 
+@_creator(np.require)
+def require(like: Tracer, a: Any, dtype: Any = None, requirements: Any = None) -> Any:
+    """Return the values as one traced array, which has no layout in memory to require."""
+    return asarray(like, a, dtype)
+
+
+@_creator(np.fromiter)
+def fromiter(like: Tracer, iter: Any, dtype: Any, count: int = -1) -> Any:
+    """Return the values of an iterator, all or the first `count`, as one traced array."""
+    values = list(iter if count < 0 else itertools.islice(iter, count))
+    if len(values) < count:
+        raise ValueError("iterator too short")
+    return asarray(like, values, dtype)
+
+
+@_creator(np.fromfunction)
+def fromfunction(like: Tracer, function: Any, shape: Any, *, dtype: Any = float, **kw: Any) -> Any:
+    """Return the function of the (constant) indices of an array."""
+    return function(*np.indices(shape, dtype=dtype), **kw)
+
+
+@_creator(np.arange)
+def arange(like: Tracer, *args: Any, **kwargs: Any) -> Any:
+    """Return numbers with a constant step; how many there are is a constant."""
+    if find_trace([*args, *kwargs.values()]) is None:
+        return _constant_array(like, np.arange(*args, **kwargs))
+    return _range(*args, **kwargs)
+
+
+def _range(
+    start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None
+) -> Any:
+    start, stop = (0, start) if stop is None else (start, stop)
+    number = len(np.arange(*[settled(x) for x in (start, stop, step)]))
+    result = start + np.arange(number) * step
+    return result if dtype is None else result.astype(dtype)
+
+
+def _constant_array(like: Tracer, value: Any) -> Any:
+    return constant_like(like, value) if value.dtype.kind in "fc" else value
+
+
 def _plain_creator(fun: Any) -> Any:
     def creator(like: Tracer, *args: Any, **kwargs: Any) -> Any:
         if find_trace([*args, *kwargs.values()]) is not None:
-            unsupported(
-                f"np.{fun.__name__} of a traced value",
-                "compute it from np.arange(n) of plain numbers",
-            )
-        value = fun(*args, **kwargs)
-        return constant_like(like, value) if value.dtype.kind in "fc" else value
+            unsupported(f"np.{fun.__name__} of a traced value", "pass plain numbers")
+        return _constant_array(like, fun(*args, **kwargs))
 
     return creator
 
 
-for _fun in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri):
+for _fun in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.tri):
     CREATORS[_fun] = _plain_creator(_fun)
 
 

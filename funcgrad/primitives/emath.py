@@ -1,16 +1,15 @@
 """np.emath: functions that go over to complex numbers where the real ones have no value.
 
-Which they are depends on the data, as the dtype of the result does; so under vmap the data must
-not be mapped where NumPy has to look at it.
+Which they are depends on the data, as the dtype of the result does: under vmap on all examples together, whose
+results have one dtype.
 """
 
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, as_array, handle
+from funcgrad.core import HANDLERS, as_array, concrete, handle
 from funcgrad.primitives.families import elementwise
-from funcgrad.primitives.statistics import settled
 
 
 def _complex(x: Any) -> Any:
@@ -18,11 +17,11 @@ def _complex(x: Any) -> Any:
 
 
 def _negative(x: Any) -> bool:
-    return x.dtype.kind != "c" and bool(np.any(settled(x) < 0))
+    return x.dtype.kind != "c" and bool(np.any(concrete(x) < 0))
 
 
 def _beyond_one(x: Any) -> bool:
-    return x.dtype.kind != "c" and bool(np.any(np.abs(settled(x)) > 1))
+    return x.dtype.kind != "c" and bool(np.any(np.abs(concrete(x)) > 1))
 
 
 def _extended(fun: Any, plain: Any, outside: Any) -> None:

@@ -284,12 +284,18 @@ def clip(
     *,
     min: Any = None,
     max: Any = None,
+    dtype: Any = None,
+    **options: Any,
 ) -> Any:
     """Limit to an interval; at a bound the derivative is shared, as by np.minimum and np.maximum."""
     if out is not None:
         unsupported("np.clip with out=", "use the returned value")
+    if options:
+        unsupported(f"np.clip with {next(iter(options))}=", "leave the option out, or use np.where")
     lower = min if a_min is None else a_min
     upper = max if a_max is None else a_max
+    if dtype is not None:
+        a, lower, upper = [x if x is None else as_array(x).astype(dtype) for x in (a, lower, upper)]
     if lower is not None:
         a = np.maximum(_operand(a), _operand(lower))
     return a if upper is None else np.minimum(_operand(a), _operand(upper))

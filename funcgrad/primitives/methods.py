@@ -1,11 +1,11 @@
-"""The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` writes in place and is refused."""
+"""The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` is in `inplace.py`."""
 
 from typing import Any, NoReturn
 
 import numpy as np
 
 from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, unsupported
-from funcgrad.primitives.axes import normalize_axis
+from funcgrad.primitives.axes import count, kept_shape, normalize_axes, normalize_axis
 from funcgrad.primitives.families import constant
 from funcgrad.primitives.statistics import no_out
 
@@ -100,7 +100,7 @@ def _running_extreme(ufunc: np.ufunc) -> Any:
 
 
 def _reduce(ufunc: np.ufunc) -> Any:
-    """Join the entries along one axis, from the first to the last."""
+    """Join the entries one after the other, from the first to the last of the axes."""
 
     def reduce(
         a: Any,
@@ -111,25 +111,37 @@ def _reduce(ufunc: np.ufunc) -> Any:
         initial: Any = None,
         where: Any = True,
     ) -> Any:
-        if where is not True:
-            unsupported(f"np.{ufunc.__name__}.reduce with where=", "use np.where before it")
-        if isinstance(axis, tuple) and len(axis) == 1:
-            axis = axis[0]
-        if axis is None and as_array(a).ndim == 1:
-            axis = 0
-        if axis is None or isinstance(axis, tuple):
-            unsupported(f"np.{ufunc.__name__}.reduce over several axes", "reduce axis by axis")
-        a, axis = _front(a, axis, dtype, f"np.{ufunc.__name__}.reduce", out)
-        parts = [*a] if initial is None else [initial, *a]
-        if not len(a):
-            start = ufunc.reduce(np.zeros(0, a.dtype)) if initial is None else initial
-            parts = [np.full(a.shape[1:], start, a.dtype)]
-        result = parts[0]
-        for x in parts[1:]:
-            result = ufunc(result, x)
-        return np.expand_dims(result, axis) if keepdims else result
+        no_out(f"np.{ufunc.__name__}.reduce", out)
+        a = as_array(a) if dtype is None else as_array(a).astype(dtype)
+        axes = normalize_axes(axis, a.ndim)
+        start = _start(ufunc, a, axis, initial, where)
+        lead = count(a.shape, axes)
+        rest = tuple([n for i, n in enumerate(a.shape) if i not in axes])
+        where = True if where is True else _in_front(np.broadcast_to(where, a.shape), axes, lead)
+        result: Any = None if start is None else np.full(rest, start, a.dtype)
+        for i, x in enumerate(_in_front(a, axes, lead)):
+            joined = x if result is None else ufunc(result, x)
+            result = joined if where is True else np.where(where[i], joined, result)
+        return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
 
     return reduce
+
+
+def _in_front(a: Any, axes: Any, lead: int) -> Any:
+    """Return an array with the axes as one, the first."""
+    kept = tuple([i for i in range(a.ndim) if i not in axes])
+    return np.transpose(a, axes + kept).reshape((lead, *[a.shape[i] for i in kept]))
+
+
+def _start(ufunc: np.ufunc, a: Any, axis: Any, initial: Any, where: Any) -> Any:
+    """Return what the first entry is joined to, or None; raise what NumPy raises for such axes."""
+    if initial is None or isinstance(initial, (int, float)):
+        masked = where if where is True else np.ones(a.shape, bool)
+        given: dict[str, Any] = {} if initial is None else {"initial": initial}
+        ufunc.reduce(np.ones(a.shape, a.dtype), axis=axis, where=masked, **given)
+    if initial is not None or (where is True and a.size):
+        return initial
+    return ufunc.identity
 
 
 def _reduceat(ufunc: np.ufunc) -> Any:
@@ -145,29 +157,25 @@ def _reduceat(ufunc: np.ufunc) -> Any:
     return reduceat
 
 
-# --- at ------------------------------------------------------------------------------------------
+def _refused(ufunc: np.ufunc) -> Any:
+    """Refuse what NumPy 2.4 gets wrong on machines with AVX-512: a ** d for np.power.reduce([a, b, c, d])."""
 
-
-def _refuse_at(ufunc: np.ufunc) -> Any:
-    def at(a: Any, indices: Any, *operands: Any) -> NoReturn:
+    def refuse(*args: Any, **options: Any) -> NoReturn:
         unsupported(
-            f"np.{ufunc.__name__}.at into a plain array with traced values",
-            "make the array traced: np.zeros(n, like=x) or np.zeros_like(x); or add up with "
-            "np.bincount(indices, weights)",
+            f"np.{ufunc.__name__}.reduce or reduceat",
+            f"functools.reduce(np.{ufunc.__name__}, x)",
         )
 
-    return at
+    return refuse
 
 
 for _ufunc in (*SMOOTH, *STEPWISE):
     METHOD_HANDLERS[_ufunc, "outer"] = _outer(_ufunc)
 for _ufunc in SMOOTH:
     METHOD_HANDLERS[_ufunc, "accumulate"] = _accumulate(_ufunc)
-    METHOD_HANDLERS.setdefault((_ufunc, "at"), _refuse_at(_ufunc))
-    # NumPy 2.4 itself gives a ** d for np.power.reduce([a, b, c, d]) on machines with AVX-512.
-    if _ufunc not in (np.power, np.float_power, np.arctan2):
-        METHOD_HANDLERS[_ufunc, "reduceat"] = _reduceat(_ufunc)
-        METHOD_HANDLERS.setdefault((_ufunc, "reduce"), _reduce(_ufunc))
+    known = _ufunc not in (np.power, np.arctan2)
+    METHOD_HANDLERS[_ufunc, "reduceat"] = (_reduceat if known else _refused)(_ufunc)
+    METHOD_HANDLERS.setdefault((_ufunc, "reduce"), (_reduce if known else _refused)(_ufunc))
 METHOD_HANDLERS[np.add, "accumulate"] = _accumulate_by(np.cumsum)
 METHOD_HANDLERS[np.multiply, "accumulate"] = _accumulate_by(np.cumprod)
 for _ufunc in (np.maximum, np.minimum):

@@ -128,7 +128,8 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 @handle(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """Return the dot product of the flat arrays; the first is conjugated."""
-    return matmul(as_array(a).ravel().conj(), as_array(b).ravel())
+    a = as_array(a).ravel()
+    return matmul(a.conj() if a.dtype.kind == "c" else a, as_array(b).ravel())
 
 
 @handle(np.inner)
@@ -146,7 +147,7 @@ def inner(a: Any, b: Any, /) -> Any:
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Return all products of the entries of a and of b."""
     _no_out("np.outer", out)
-    return as_array(a).ravel()[:, None] * as_array(b).ravel()[None, :]
+    return as_array(a).reshape((-1, 1)) * as_array(b).ravel()
 
 
 @handle(np.linalg.outer)

@@ -233,9 +233,12 @@ def mean(
     a = as_array(a)
     total = sum(a, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / _counted(a, axis, keepdims, where)
-    if dtype is not None or result.dtype is a.dtype or result.dtype == a.dtype:
-        return result
-    return result.astype(a.dtype)
+    wanted = a.dtype if dtype is None else dtype
+    return result if result.dtype is wanted else _in_dtype(result, wanted)
+
+
+def _in_dtype(x: Any, dtype: Any) -> Any:
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def _wide(a: Any, dtype: Any) -> Any:
@@ -248,6 +251,26 @@ def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
         return count(a.shape, axes)
     mask = np.broadcast_to(_mask(where), a.shape)
     return np.sum(mask, axis=axes, keepdims=bool(keepdims))
+
+
+def _spread_slope(x: Any, axes: Any, ddof: Any) -> Any:
+    """Return the derivative of the variance over `axes` by each entry."""
+    return (x - x.mean(axes, keepdims=True)) * (2 / (count(x.shape, axes) - ddof))
+
+
+_reduce_var: Primitive = primitive(
+    "var",
+    lambda x, axes, ddof, keepdims: x.var(axes, ddof=ddof, keepdims=keepdims),
+    vjp=(lambda ct, x, axes, ddof: spread(ct, x.shape, axes) * _spread_slope(x, axes, ddof),),
+    jvp=(
+        lambda t, x, axes, ddof, keepdims: (t * _spread_slope(x, axes, ddof)).sum(
+            axes, keepdims=keepdims
+        ),
+    ),
+    batch=lambda args, mapped, settings: _reduce_var(
+        *args, **{**settings, "axes": outside(settings["axes"])}
+    ),
+)
 
 
 @handle(np.var)
@@ -270,13 +293,16 @@ def var(
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     a = as_array(a)
+    if where is True and mean is None and dtype is None and a.dtype.kind == "f":
+        axes = normalize_axes(axis, a.ndim)
+        if count(a.shape, axes) > ddof:
+            return _reduce_var(a, axes=axes, ddof=ddof, keepdims=bool(keepdims))
     center = _mean(a, axis, _wide(a, dtype), None, True, where=where) if mean is None else mean
     distance = a - center
     square = (distance * distance.conj()).real if a.dtype.kind == "c" else distance * distance
     total = sum(square, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
-    real = np.zeros((), a.dtype).real.dtype
-    return result.astype(real) if dtype is None and result.dtype != real else result
+    return _in_dtype(result, np.zeros((), a.dtype).real.dtype if dtype is None else dtype)
 
 
 _mean = mean
@@ -296,9 +322,10 @@ def std(
     correction: Any = None,
 ) -> Any:
     """Return the root of the variance; its derivative where all entries are equal is zero."""
-    return root(
+    result = root(
         var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     )
+    return result if dtype is None else _in_dtype(result, dtype)
 
 
 def _reduce_method(fun: Any) -> Any:
@@ -375,5 +402,18 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _count_nonzero(as_array(a), axis=axis, keepdims=keepdims)
 
 
-METHOD_HANDLERS[np.logical_or, "reduce"] = lambda a, axis=0, **options: np.any(a, axis, **options)
-METHOD_HANDLERS[np.logical_and, "reduce"] = lambda a, axis=0, **options: np.all(a, axis, **options)
+def _truth_method(ufunc: np.ufunc, fun: Any) -> None:
+    def reduce(
+        a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = None, where: Any = True,
+    ) -> Any:  # fmt: skip
+        if dtype not in (None, bool, np.bool_):
+            unsupported(f"np.{ufunc.__name__}.reduce with dtype=", "leave the option out")
+        result = fun(a, axis, out, keepdims, where=where)
+        return result if initial is None else ufunc(result, initial)
+
+    METHOD_HANDLERS[ufunc, "reduce"] = reduce
+
+
+_truth_method(np.logical_or, np.any)
+_truth_method(np.logical_and, np.all)

@@ -5,8 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, Tracer, as_array, existing, handle, is_traced, unsupported
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Tracer,
+    as_array,
+    existing,
+    handle,
+    is_traced,
+    unsupported,
+)
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
+from funcgrad.primitives.families import linear
 from funcgrad.primitives.statistics import no_out, settled
 
 
@@ -274,6 +284,23 @@ def _by_place(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
     return _take(x, np.pad(np.arange(x.shape[axis]), (before, after), mode), axis)  # type: ignore[call-overload]
 
 
+def _inside(x_shape: Any, widths: Any) -> Any:
+    return tuple([slice(before, before + n) for n, (before, _) in zip(x_shape, widths)])
+
+
+def _with_zeros(x: Any, widths: Any) -> Any:
+    out = np.zeros([a + n + b for n, (a, b) in zip(x.shape, widths)], x.dtype)
+    out[_inside(x.shape, widths)] = x
+    return out
+
+
+_zero_pad: Primitive = linear(
+    "pad",
+    _with_zeros,
+    transpose=lambda ct, x_shape, widths: ct[_inside(x_shape, widths)],
+    batch=lambda x, widths: _zero_pad(x, widths=((0, 0), *widths)),
+)
+
 _OPTIONS: dict[str, dict[str, Any]] = {
     "constant": {"constant_values": 0},
     "linear_ramp": {"end_values": 0},
@@ -296,7 +323,11 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if unknown:
         raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
     options = {**_OPTIONS[mode], **kwargs}
-    for axis, (before, after) in enumerate(_widths(pad_width, array.ndim)):
+    widths = _widths(pad_width, array.ndim)
+    if mode == "constant" and isinstance(options["constant_values"], int | float):
+        if options["constant_values"] == 0:
+            return _zero_pad(array, widths=tuple(widths))
+    for axis, (before, after) in enumerate(widths):
         if before or after:
             array = _padded(array, axis, before, after, mode, options)
     return array
@@ -644,11 +675,20 @@ def ix_(*args: Any) -> Any:
     return tuple([x.reshape((1,) * i + x.shape + (1,) * (n - i - 1)) for i, x in enumerate(arrays)])
 
 
-handle(np.fix)(lambda x: np.trunc(x))
+def _steps(fun: Any, body: Any) -> None:
+    """Declare a constant that may write into an array."""
+
+    @handle(fun)
+    def steps(x: Any, out: Any = None) -> Any:
+        no_out(f"np.{fun.__name__}", out)
+        return body(as_array(x))
+
+
+_steps(np.fix, lambda x: np.trunc(x))
+_steps(np.isposinf, lambda x: np.isinf(x) & (x > 0))
+_steps(np.isneginf, lambda x: np.isinf(x) & (x < 0))
 handle(np.isreal)(lambda x: np.imag(as_array(x)) == 0)
 handle(np.iscomplex)(lambda x: np.imag(as_array(x)) != 0)
-handle(np.isposinf)(lambda x: np.isinf(x) & (as_array(x) > 0))
-handle(np.isneginf)(lambda x: np.isinf(x) & (as_array(x) < 0))
 handle(np.tril_indices_from)(lambda arr, k=0: np.tril_indices(arr.shape[0], k, arr.shape[1]))
 handle(np.triu_indices_from)(lambda arr, k=0: np.triu_indices(arr.shape[0], k, arr.shape[1]))
 handle(np.diag_indices_from)(lambda arr: np.diag_indices_from(np.empty(arr.shape, bool)))

@@ -19,7 +19,7 @@ from funcgrad.core import (
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
 from funcgrad.primitives.indexing import _by_example
-from funcgrad.primitives.statistics import _filled, no_out, settled
+from funcgrad.primitives.statistics import _filled, is_mapped, no_out, settled
 
 # --- running sums and products -------------------------------------------------------------------
 
@@ -145,6 +145,26 @@ def _end(x: Any, shape: tuple[int, ...], axis: int) -> Any:
     return x if x.ndim else np.broadcast_to(x, (*shape[:axis], 1, *shape[axis + 1 :]))
 
 
+def _steps(x: Any, axis: int) -> Any:
+    return _between(x, 1, None, axis) - _between(x, None, -1, axis)
+
+
+def _steps_transposed(ct: Any, x_shape: Any, axis: int) -> Any:
+    """Return -ct[0], ct[0] - ct[1], ..., ct[-1] along the axis."""
+    if not ct.shape[axis]:
+        return np.zeros_like(ct, shape=x_shape)
+    ends = _between(ct, None, 1, axis), _between(ct, -1, None, axis)
+    return np.concatenate([-ends[0], -_steps(ct, axis), ends[1]], axis)
+
+
+_diff: Primitive = linear(
+    "diff",
+    _steps,
+    transpose=_steps_transposed,
+    batch=lambda x, axis: _diff(x, axis=axis + 1),
+)
+
+
 @handle(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """Return the differences of neighbours, n times over."""
@@ -158,9 +178,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     axis = normalize_axis(axis, a.ndim)
     parts = [a if x is a else _end(x, a.shape, axis) for x in (prepend, a, append) if x is not None]
     a = np.concatenate(parts, axis) if len(parts) > 1 else a
-    op = np.not_equal if a.dtype == np.bool_ else np.subtract
     for _ in range(n):
-        a = op(_between(a, 1, None, axis), _between(a, None, -1, axis))
+        a = _diff(a, axis=axis)
     return a
 
 
@@ -404,6 +423,66 @@ def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> Any:
     return x, xp, np.concatenate([fp[-1:], fp, fp[:1]])
 
 
+def _intervals(x: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """Return the interval of each x, the weight of its upper end, and whether x is in the table at all."""
+    j = np.clip(np.searchsorted(xp, x, "right") - 1, 0, len(xp) - 2)
+    low, high = xp[j], xp[j + 1]
+    run = np.where(high == low, 1, high - low)  # of two points at one place the latter counts
+    return j, (x - low) / run, (x >= xp[0]) & (x <= xp[-1])
+
+
+def _interp_slope(x: Any, xp: Any, fp: Any) -> Any:
+    """Return the slope of the interval that x is in, 0 outside of the table."""
+    j, _, inside = _intervals(x, xp)
+    run = xp[j + 1] - xp[j]
+    return np.where(inside, (fp[j + 1] - fp[j]) / np.where(run == 0, 1, run), 0)
+
+
+def _to_both_ends(lower: Any, upper: Any, j: Any, n: int) -> Any:
+    """Add what belongs to either end of the intervals up over the table."""
+    values = np.concatenate([lower.reshape(-1), upper.reshape(-1)])
+    places = np.concatenate([j.reshape(-1), j.reshape(-1) + 1])
+    return HANDLERS["scatter"](values, index=(places,), shape=(n,))
+
+
+def _interp_vjp_xp(ct: Any, x: Any, xp: Any, fp: Any) -> Any:
+    j, weight, _ = _intervals(x, xp)
+    ct = -ct * _interp_slope(x, xp, fp)
+    return _to_both_ends(ct * (1 - weight), ct * weight, j, len(xp))
+
+
+def _interp_jvp_xp(t: Any, x: Any, xp: Any, fp: Any) -> Any:
+    j, weight, _ = _intervals(x, xp)
+    return -_interp_slope(x, xp, fp) * (t[j] * (1 - weight) + t[j + 1] * weight)
+
+
+def _interp_weights(x: Any, xp: Any, left: Any, right: Any) -> tuple[Any, Any, Any]:
+    """Return the interval of each x and the derivatives by the values at both ends."""
+    j, weight, _ = _intervals(x, xp)
+    low, high = x < xp[0], x > xp[-1]
+    below = np.where(low, left is None, np.where(high, 0, 1 - weight))
+    return j, below, np.where(high, right is None, np.where(low, 0, weight))
+
+
+def _interp_vjp_fp(ct: Any, x: Any, xp: Any, left: Any, right: Any) -> Any:
+    j, below, above = _interp_weights(x, xp, left, right)
+    return _to_both_ends(ct * below, ct * above, j, len(xp))
+
+
+def _interp_jvp_fp(t: Any, x: Any, xp: Any, left: Any, right: Any) -> Any:
+    j, below, above = _interp_weights(x, xp, left, right)
+    return t[j] * below + t[j + 1] * above
+
+
+_interp: Primitive = primitive(
+    "interp",
+    lambda x, xp, fp, left, right: np.interp(x, xp, fp, left, right),
+    vjp=(lambda ct, x, xp, fp: ct * _interp_slope(x, xp, fp), _interp_vjp_xp, _interp_vjp_fp),
+    jvp=(lambda t, x, xp, fp: t * _interp_slope(x, xp, fp), _interp_jvp_xp, _interp_jvp_fp),
+    parameters=("x", "xp", "fp"),
+)
+
+
 @handle(np.interp)
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
@@ -420,6 +499,8 @@ def interp(
     if period is not None:
         x, xp, fp = _periodic(x, xp, fp, period)
         left = right = None
+    if len(xp) > 1 and not any([is_mapped(a) for a in (x, xp, fp)] + [is_traced((left, right))]):
+        return _interp(x, xp, fp, left=left, right=right)
     return _interpolated(
         x, xp, fp, fp[0] if left is None else left, fp[-1] if right is None else right
     )

@@ -67,6 +67,18 @@ _roll = linear(
 )
 
 
+def _repeats_summed(ct: Any, x_shape: Any, times: int, axis: int) -> Any:
+    return ct.reshape((*x_shape[: axis + 1], times, *x_shape[axis + 1 :])).sum(axis + 1)
+
+
+_repeat = linear(
+    "repeat",
+    lambda x, times, axis: np.repeat(x, times, axis),
+    transpose=_repeats_summed,
+    batch=lambda x, times, axis: np.repeat(x, times, axis + 1),
+)
+
+
 def _read_only() -> Any:
     raise ValueError("assignment destination is read-only")
 
@@ -108,6 +120,32 @@ def _batch_concatenate(args: Any, mapped: Any, settings: Any) -> Any:
     return np.concatenate(xs, settings["axis"] + 1)
 
 
+class _Stack(_Join):
+    """Stack: the same along a new axis."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        def keep(ans: Any, args: Any, settings: Any) -> Any:
+            return (*(slice(None),) * settings["axis"], i)
+
+        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+        return _take_slice, keep
+
+
+_stack = register(_Stack("stack", lambda *xs, axis: np.stack(xs, axis), ("*xs",)))
+
+
+def _batch_stack(args: Any, mapped: Any, settings: Any) -> Any:
+    n = len(args[mapped.index(True)])
+    xs = [
+        x if m else np.broadcast_to(x, (n, *np.shape(x))) for x, m in zip(args, mapped, strict=True)
+    ]
+    return np.stack(xs, settings["axis"] + 1)
+
+
+_stack.pulls = (_take_slice,)
+_stack.batch = _batch_stack
 _concatenate.pulls = (_take_slice,)
 _concatenate.batch = _batch_concatenate
 
@@ -275,16 +313,13 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Repeat each entry along an axis."""
     a = as_array(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
+    if axis is None or not a.ndim:
+        a, axis = a.reshape(-1), axis or 0
     axis = normalize_axis(axis, a.ndim)
-    lead, n, trail = (slice(None),) * axis, a.shape[axis], a.shape[axis + 1 :]
     counts = np.asarray(repeats)
     if counts.size != 1:
-        return a[(*lead, np.repeat(np.arange(n), counts))]
-    times = int(counts.reshape(()))
-    wide = broadcast_to(expand_dims(a, axis + 1), (*a.shape[: axis + 1], times, *trail))
-    return wide.reshape((*a.shape[:axis], n * times, *trail))
+        return a[(*(slice(None),) * axis, np.repeat(np.arange(a.shape[axis]), counts))]
+    return _repeat(a, times=int(counts.reshape(())), axis=axis)
 
 
 @handle(np.tile)
@@ -318,6 +353,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
         return roll(a.reshape(-1), shift, 0).reshape(a.shape)
+    if isinstance(shift, int) and isinstance(axis, int):  # broadcasting them takes 10 us
+        return _roll(a, shift=(shift,), axis=(normalize_axis(axis, a.ndim),))
     shifts, axes = np.broadcast_arrays(shift, axis)
     return _roll(
         a,
@@ -333,10 +370,10 @@ def _listed(arrays: Any) -> list[Any]:
     return [as_array(x) for x in arrays]
 
 
-def _join(arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any, name: str) -> Any:
+def _join(join: Any, arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any) -> Any:
     if out is not None:
-        unsupported(f"{name} with out=", "use the returned value")
-    joined = _concatenate(*arrays, axis=axis)
+        unsupported(f"np.{join.name} with out=", "use the returned value")
+    joined = join(*arrays, axis=axis)
     if dtype is None:
         return joined
     for x in arrays:
@@ -358,9 +395,8 @@ def concatenate(
         arrays, axis = [x.reshape(-1) for x in arrays], 0
     if any(not x.ndim for x in arrays):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
-    return _join(
-        arrays, normalize_axis(axis, arrays[0].ndim), out, dtype, casting, "np.concatenate"
-    )
+    axis = normalize_axis(axis, arrays[0].ndim)
+    return _join(_concatenate, arrays, axis, out, dtype, casting)
 
 
 @handle(np.stack)
@@ -372,7 +408,7 @@ def stack(
     if len({x.shape for x in arrays}) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalize_axis(axis, arrays[0].ndim + 1)
-    return _join([expand_dims(x, axis) for x in arrays], axis, out, dtype, casting, "np.stack")
+    return _join(_stack, arrays, axis, out, dtype, casting)
 
 
 @handle(np.vstack)

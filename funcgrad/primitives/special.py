@@ -34,7 +34,7 @@ def refused(ct: Any) -> NoReturn:
     raise AssertionError("never called: keeping what it needs raises")
 
 
-def _find(name: str) -> Any:
+def find(name: str) -> Any:
     """Return a ufunc of `scipy.special`, a private one too, or None if this release has none."""
     for module in (sc, getattr(sc, "_ufuncs", None)):
         ufunc = getattr(module, name, None)
@@ -46,14 +46,14 @@ def _find(name: str) -> Any:
 def rule(names: str, *partials: Any) -> None:
     """Declare the functions of these names, which have the same partial derivatives."""
     for name in names.split():
-        ufunc = _find(name)
+        ufunc = find(name)
         if ufunc is not None:
             HANDLERS[ufunc] = _declare(name, ufunc, partials)
 
 
 def outputs(name: str, *partials: Any) -> None:
     """Declare a function with several outputs; each has a tuple of partial derivatives."""
-    ufunc = _find(name)
+    ufunc = find(name)
     if ufunc is not None:
         each = [
             _declare(f"{name}[{i}]", _output(ufunc, i), rules) for i, rules in enumerate(partials)
@@ -106,7 +106,7 @@ def _refuse(new: Primitive, i: int) -> None:
     new.slots = ()  # the quick recorders do not ask `keeps`
 
 
-def _real(x: Any, name: str) -> Any:
+def real_only(x: Any, name: str) -> Any:
     """Return `x`, which a rule takes to be real."""
     if np.result_type(x).kind == "c":
         unsupported(f"scipy.special.{name} of a complex argument", "split it into real functions")
@@ -221,7 +221,7 @@ rule(
 
 
 def _trigamma(x: Any) -> Any:
-    return sc.zeta(2, _real(x, "psi, differentiated,"))
+    return sc.zeta(2, real_only(x, "psi, differentiated,"))
 
 
 def _rgamma(ans: Any, x: Any) -> Any:
@@ -235,6 +235,38 @@ rule("gamma", lambda ans, x: ans * sc.psi(x))
 rule("gammaln loggamma", lambda x: sc.psi(x))
 rule("rgamma", lambda ans, x: _rgamma(ans, x))
 rule("psi", lambda x: _trigamma(x))
+
+
+def _zeta_slope(s: Any) -> Any:
+    """Return zeta'(s): by the Euler-Maclaurin formula (25.2.9), below 0 by reflection (25.4.1)."""
+    low = s < 0
+    at = np.where(low, 1 - s, s)
+    slope = _zeta_slope_right(at)
+    zeta = sc.zetac(at) + 1
+    power = np.exp(s * np.log(2 * PI)) / PI * sc.gamma(np.where(low, at, 1))
+    sine, cosine = np.sin(PI * s / 2), np.cos(PI * s / 2)
+    log = np.log(2 * PI) - sc.psi(np.where(low, at, 1))
+    return np.where(low, power * ((sine * log + PI / 2 * cosine) * zeta - sine * slope), slope)
+
+
+def _zeta_slope_right(s: Any, n: int = 14) -> Any:
+    logs = np.log(np.arange(2.0, n))
+    total = -np.sum(logs * np.exp(-np.expand_dims(s, -1) * logs), axis=-1)
+    log = float(np.log(n))
+    power = np.exp(-s * log)
+    total = total - n * power * (log + 1 / (s - 1)) / (s - 1) - log * power / 2
+    rising, slope = s, 1.0  # s (s + 1) ... (s + 2k - 2) and its derivative
+    for k, bernoulli in enumerate(_BERNOULLI, 1):
+        factor = bernoulli * power / n ** (2 * k - 1)
+        total = total + factor * (slope - log * rising)
+        for j in (2 * k - 1, 2 * k):
+            rising, slope = rising * (s + j), slope * (s + j) + rising
+    return total
+
+
+# B(2k) / (2k)!
+_BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
+rule("_riemann_zeta zetac", lambda x: _zeta_slope(x))
 # The Hurwitz zeta function (25.11.17)
 rule("_zeta", refused, lambda x, y: -x * sc.zeta(x + 1, y))
 rule(
@@ -256,111 +288,6 @@ rule(
     "binom",
     lambda ans, x, y: ans * (sc.psi(x + 1) - sc.psi(x - y + 1)),
     lambda ans, x, y: ans * (sc.psi(x - y + 1) - sc.psi(y + 1)),
-)
-
-# --- incomplete gamma and beta functions (8.8, 8.17), and the distributions they give ------------
-
-
-def _gamma_density(a: Any, x: Any) -> Any:
-    return np.exp(sc.xlogy(a - 1, x) - x - sc.gammaln(a))
-
-
-def _beta_density(a: Any, b: Any, x: Any) -> Any:
-    return np.exp(sc.xlogy(a - 1, x) + sc.xlog1py(b - 1, -x) - sc.betaln(a, b))
-
-
-def _t_density(df: Any, t: Any) -> Any:
-    return np.exp(-(df + 1) / 2 * np.log1p(t * t / df) - sc.betaln(0.5, df / 2)) / np.sqrt(df)
-
-
-def _f_density(m: Any, n: Any, x: Any) -> Any:
-    at = m * x / (m * x + n)
-    return _beta_density(m / 2, n / 2, at) * m * n / (m * x + n) ** 2
-
-
-rule("gammainc", refused, lambda x, y: _gamma_density(x, y))
-rule("gammaincc", refused, lambda x, y: -_gamma_density(x, y))
-rule("gammaincinv", refused, lambda x, ans: 1 / _gamma_density(x, ans))
-rule("gammainccinv", refused, lambda x, ans: -1 / _gamma_density(x, ans))
-rule("betainc", refused, refused, lambda x, y, z: _beta_density(x, y, z))
-rule("betaincc", refused, refused, lambda x, y, z: -_beta_density(x, y, z))
-rule("betaincinv", refused, refused, lambda x, y, ans: 1 / _beta_density(x, y, ans))
-rule("betainccinv", refused, refused, lambda x, y, ans: -1 / _beta_density(x, y, ans))
-
-rule("chdtr", refused, lambda x, y: _gamma_density(x / 2, y / 2) / 2)
-rule("chdtrc", refused, lambda x, y: -_gamma_density(x / 2, y / 2) / 2)
-rule("chdtri", refused, lambda x, ans: -2 / _gamma_density(x / 2, ans / 2))
-rule("stdtr", refused, lambda x, y: _t_density(x, y))
-rule("stdtrit", refused, lambda x, ans: 1 / _t_density(x, ans))
-rule("fdtr", refused, refused, lambda x, y, z: _f_density(x, y, z))
-rule("fdtrc", refused, refused, lambda x, y, z: -_f_density(x, y, z))
-rule("fdtri", refused, refused, lambda x, y, ans: 1 / _f_density(x, y, ans))
-rule(
-    "gdtr",
-    lambda x, y, z: z * _gamma_density(y, x * z),
-    refused,
-    lambda x, y, z: x * _gamma_density(y, x * z),
-)
-rule(
-    "gdtrc",
-    lambda x, y, z: -z * _gamma_density(y, x * z),
-    refused,
-    lambda x, y, z: -x * _gamma_density(y, x * z),
-)
-rule(
-    "gdtrix",
-    lambda ans, x: -ans / x,
-    refused,
-    lambda ans, x, y: 1 / (x * _gamma_density(y, x * ans)),
-)
-rule(
-    "gdtria",
-    lambda ans, y, z: 1 / (z * _gamma_density(y, z * ans)),
-    refused,
-    lambda ans, z: -ans / z,
-)
-# The counts of events are whole numbers: the functions round them down.
-rule("pdtr", None, lambda x, y: -_gamma_density(np.floor(x) + 1, y))
-rule("pdtrc", None, lambda x, y: _gamma_density(np.floor(x) + 1, y))
-rule("pdtri", None, lambda x, ans: -1 / _gamma_density(np.floor(x) + 1, ans))
-
-
-def _binomial(k: Any, n: Any, p: Any) -> Any:
-    k = np.floor(k)
-    return _beta_density(k + 1, n - k, p)
-
-
-rule("bdtr", None, refused, lambda x, y, z: -_binomial(x, y, z))
-rule("bdtrc", None, refused, lambda x, y, z: _binomial(x, y, z))
-rule("bdtri", None, refused, lambda x, y, ans: -1 / _binomial(x, y, ans))
-rule("nbdtr", refused, refused, lambda x, y, z: _beta_density(y, x + 1, z))
-rule("nbdtrc", refused, refused, lambda x, y, z: -_beta_density(y, x + 1, z))
-rule("nbdtri", refused, refused, lambda x, y, ans: 1 / _beta_density(y, x + 1, ans))
-rule(
-    "nrdtrimn",
-    lambda x, y: -ROOT_2PI * y * np.exp(sc.ndtri(x) ** 2 / 2),
-    lambda x: -sc.ndtri(x),
-    1,
-)
-rule(
-    "nrdtrisd",
-    lambda ct, y: -ct / sc.ndtri(y),
-    lambda ans, y: -ans * ROOT_2PI * np.exp(sc.ndtri(y) ** 2 / 2) / sc.ndtri(y),
-    lambda ct, y: ct / sc.ndtri(y),
-)
-rule("tklmbda", lambda ct, ans, y: ct / (ans ** (y - 1) + (1 - ans) ** (y - 1)), refused)
-
-
-def _noncentral_density(x: Any, df: Any, nc: Any) -> Any:
-    bell = np.exp(-((np.sqrt(x) - np.sqrt(nc)) ** 2) / 2)
-    return bell * (x / nc) ** ((df - 2) / 4) * sc.ive(df / 2 - 1, np.sqrt(x * nc)) / 2
-
-
-rule(
-    "chndtr",
-    lambda x, y, z: _noncentral_density(x, y, z),
-    refused,
-    lambda ans, x, y, z: (sc.chndtr(x, y + 2, z) - ans) / 2,
 )
 
 # --- Bessel functions (10.6, 10.29): the order is a constant -------------------------------------
@@ -385,9 +312,9 @@ rule("hankel2", refused, lambda x, y: (sc.hankel2(x - 1, y) - sc.hankel2(x + 1, 
 # Scaled by an exponential; one of |z| has no derivative in complex z.
 rule("i0e", lambda ans, x: sc.i1e(x) - np.sign(x) * ans)
 rule("i1e", lambda ans, x: (sc.i0e(x) + sc.ive(2, x)) / 2 - np.sign(x) * ans)
-rule("ive", refused, lambda ans, x, y: _ive(ans, x, _real(y, "ive")))
-rule("jve", refused, lambda x, y: _jve(x, _real(y, "jve")))
-rule("yve", refused, lambda x, y: _yve(x, _real(y, "yve")))
+rule("ive", refused, lambda ans, x, y: _ive(ans, x, real_only(y, "ive")))
+rule("jve", refused, lambda x, y: _jve(x, real_only(y, "jve")))
+rule("yve", refused, lambda x, y: _yve(x, real_only(y, "yve")))
 rule("k0e", lambda ans, x: ans - sc.k1e(x))
 rule("k1e", lambda ans, x: ans - (sc.k0e(x) + sc.kve(2, x)) / 2)
 rule("kve", refused, lambda ans, x, y: ans - (sc.kve(x - 1, y) + sc.kve(x + 1, y)) / 2)
@@ -414,6 +341,14 @@ def _hankel(fun: Any, x: Any, y: Any) -> Any:
 # Struve functions (11.4.27, 11.4.29)
 rule("struve", refused, lambda ans, x, y: sc.struve(x - 1, y) - x * ans / y)
 rule("modstruve", refused, lambda ans, x, y: sc.modstruve(x - 1, y) - x * ans / y)
+# The integral over 0 < t < 1 of t^lambda J_nu(2 a t)
+rule("besselpoly", lambda x, y, z: _besselpoly(x, y + 1, z), refused, refused)
+
+
+def _besselpoly(a: Any, power: Any, order: Any) -> Any:
+    return sc.besselpoly(a, power, order - 1) - sc.besselpoly(a, power, order + 1)
+
+
 rule("itstruve0", lambda x: sc.struve(0, x))
 rule("it2struve0", lambda x: -sc.struve(0, x) / x)
 rule("itmodstruve0", lambda x: sc.modstruve(0, x))
@@ -450,7 +385,7 @@ outputs(
 
 
 def _root(x: Any) -> Any:
-    return np.sqrt(np.maximum(_real(x, "airye"), 0))
+    return np.sqrt(np.maximum(real_only(x, "airye"), 0))
 
 
 outputs(
@@ -720,6 +655,26 @@ rule(
     lambda x, y, z, ans: _elliprd_dx(y, x, z, ans),
     _elliprd_dz,
 )
+
+
+def _elliprj_dx(x: Any, y: Any, z: Any, p: Any) -> Any:
+    """Split 1 / ((t + p)(t + x)) under the integral."""
+    return (sc.elliprd(y, z, x) - sc.elliprj(x, y, z, p)) / (2 * (x - p))
+
+
+def _elliprj_dp(x: Any, y: Any, z: Any, p: Any) -> Any:
+    """By Euler's theorem: the function is homogeneous of degree -3/2."""
+    by_x, by_y = x * _elliprj_dx(x, y, z, p), y * _elliprj_dx(y, x, z, p)
+    return -(1.5 * sc.elliprj(x, y, z, p) + by_x + by_y + z * _elliprj_dx(z, x, y, p)) / p
+
+
+rule(
+    "elliprj",
+    lambda ct, x, y, z, w: ct * _elliprj_dx(x, y, z, w),
+    lambda ct, x, y, z, w: ct * _elliprj_dx(y, x, z, w),
+    lambda ct, x, y, z, w: ct * _elliprj_dx(z, x, y, w),
+    lambda ct, x, y, z, w: ct * _elliprj_dp(x, y, z, w),
+)
 rule(
     "elliprc",
     _elliprc_dx,
@@ -802,18 +757,6 @@ rule("_lambertw", lambda ct, ans: ct * (np.exp(-ans) / (1 + ans)), None, None)
 rule("wrightomega", lambda ct, ans: ct * (ans / (1 + ans)))
 
 for _name in ("gammasgn", "round"):
-    _fun = _find(_name)
+    _fun = find(_name)
     if _fun is not None:
         constant(_fun)
-
-# The rest has derivatives by no argument; vmap maps it.
-UNKNOWN = [
-    "_riemann_zeta",
-    *[_name for _name in dir(sc) if not _name.startswith("_") and _find(_name) is not None],
-]
-for _name in UNKNOWN:
-    _fun = _find(_name)
-    if _fun is not None and _fun.nout == 1:
-        rule(_name, *[refused] * _fun.nin)
-    elif _fun is not None:
-        outputs(_name, *[(refused,) * _fun.nin] * _fun.nout)

@@ -8,6 +8,7 @@ import numpy as np
 from funcgrad.core import as_array, concrete, unsupported
 from funcgrad.custom import stop_gradient
 from funcgrad.primitives.families import elementwise
+from funcgrad.scipy import _harmonics
 
 sc: Any = importlib.import_module("scipy.special")
 
@@ -107,6 +108,20 @@ def perm(N: Any, k: Any, exact: bool = False) -> Any:
         unsupported("scipy.special.perm with exact=True", "leave exact= out")
     N, k = as_array(N), as_array(k)
     return np.where((k <= N) & (N >= 0) & (k >= 0), sc.poch(N - k + 1, k), 0)
+
+
+legendre_p = _harmonics.legendre_p
+assoc_legendre_p = _harmonics.assoc_legendre_p
+sph_legendre_p = _harmonics.sph_legendre_p
+sph_harm_y = _harmonics.sph_harm_y
+
+
+def diric(x: Any, n: Any) -> Any:
+    """Return sin(n x / 2) / (n sin(x / 2)), smooth at the multiples of 2 pi; `n` is whole and positive."""
+    x, n = as_array(x), np.asarray(n)
+    valid = (n > 0) & (n == np.floor(n))
+    n = np.where(valid, n, 1)
+    return np.where(valid, sc.eval_chebyu(n - 1, np.cos(x / 2)) / n, np.nan)
 
 
 def _derivatives(name: str, fun: Any, sign: int, first: int) -> Any:

@@ -1,7 +1,7 @@
 """`scipy.stats`: densities, distribution functions and quantiles, called as SciPy's are.
 
 `norm.logpdf(x, loc, scale)`, `t.cdf(x, df)`, `poisson.logpmf(k, mu)`: shape parameters by position or
-by name, then loc and scale. A derivative without a closed form (of `gamma.cdf` by `a`, say) raises.
+by name, then loc and scale; all of them are differentiated by.
 """
 
 import importlib

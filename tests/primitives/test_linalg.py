@@ -126,8 +126,9 @@ def test_the_nuclear_norm_of_equal_singular_values_has_the_gradient_of_the_trace
 def test_the_condition_number_of_a_singular_matrix_is_infinite():
     assert vjp(np.linalg.cond, SINGULAR)[0] == np.inf
     assert vjp(np.linalg.cond, np.zeros((2, 2)))[0] == np.inf
-    with pytest.raises(np.linalg.LinAlgError):
-        grad(lambda x: np.linalg.cond(x, 1))(SINGULAR)
+    for p in (1, -1, np.inf, "fro"):
+        assert vjp(lambda x, p=p: np.linalg.cond(x, p), SINGULAR)[0] == np.linalg.cond(SINGULAR, p)
+        assert not np.any(grad(lambda x, p=p: np.linalg.cond(x, p))(SINGULAR))
 
 
 # --- diagonals -----------------------------------------------------------------------------------

@@ -156,9 +156,16 @@ def test_a_running_logaddexp_of_minus_infinities():
     np.testing.assert_allclose(found[2], [0, 0, 1])
 
 
-def test_reduce_over_several_axes_is_refused():
-    with pytest.raises(FuncgradError, match="axes"):
-        grad(lambda x: np.logaddexp.reduce(x, axis=None))(np.ones((2, 2)))
+def test_reduce_over_several_axes_is_one_reduction():
+    # the derivative of log(sum(exp(x))) is the softmax
+    assert np.allclose(grad(lambda x: np.logaddexp.reduce(x, axis=None))(np.ones((2, 2))), 0.25)
+
+
+@pytest.mark.parametrize("ufunc", [np.power, np.arctan2])
+def test_a_reduction_that_numpy_gets_wrong_is_refused(ufunc):
+    for run in (ufunc.reduce, lambda x: ufunc.reduceat(x, [0, 2])):
+        with pytest.raises(FuncgradError, match="functools"):
+            grad(lambda x, run=run: np.sum(run(x)))(np.ones(4))
 
 
 def test_at_into_a_plain_array_says_what_to_do():

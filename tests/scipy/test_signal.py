@@ -3,44 +3,173 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, vmap
+from funcgrad import grad, vjp
+from funcgrad.errors import UnsupportedError
 from funcgrad.testing import check_grads
 
 reference = pytest.importorskip("scipy.signal")
 
 from funcgrad.scipy import signal  # noqa: E402  # needs SciPy
+from tests.scipy.claims import check_mirror, signatures_differ  # noqa: E402
 
 X, Y = np.cos(np.arange(6.0)), np.sin(1 + np.arange(3.0))
 TABLE, KERNEL = np.cos(np.arange(20.0)).reshape(4, 5), np.sin(1 + np.arange(6.0)).reshape(2, 3)
 PAIRS = [(X, Y), (Y, X), (X[:5], Y[:2]), (TABLE, KERNEL), (TABLE + 1j * TABLE[::-1], KERNEL * 1j)]
+B, A = np.array([0.3, 0.5, -0.2, 0.1]), np.array([1.6, -0.9, 0.4])
+WAVE = np.cos(np.arange(17.0) ** 1.5)
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize("name", ["convolve", "correlate", "fftconvolve"])
 @pytest.mark.parametrize("pair", PAIRS)
-def test_calls(name, pair, mode):
-    def call(x, y):
-        return getattr(signal, name)(x, y, mode)
+def test_convolutions(name, pair, mode):
+    check_mirror(getattr(signal, name), getattr(reference, name), (*pair, mode))
 
-    expected = getattr(reference, name)(*pair, mode)
-    np.testing.assert_allclose(call(*pair), expected, rtol=1e-12, atol=1e-13)
-    check_grads(call, pair, order=2)
-    batch = [np.stack([x, x * 1.01]) for x in pair]
-    looped = np.stack([call(*row) for row in zip(*batch, strict=True)])
-    np.testing.assert_allclose(vmap(call)(*batch), looped, rtol=1e-12, atol=1e-13)
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("axes", [0, 1, (-1,), (1, 0)])
+def test_convolutions_along_some_axes(axes, mode):
+    other = KERNEL if np.ndim(axes) and len(axes) == 2 else TABLE[:, :3] if axes != 0 else TABLE[:2]
+    for x in (TABLE, TABLE * (1 + 1j)):
+        check_mirror(signal.fftconvolve, reference.fftconvolve, (x, other, mode, axes))
+    check_mirror(signal.oaconvolve, reference.oaconvolve, (TABLE, other, mode, axes))
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("boundary", ["fill", "wrap", "symm"])
+@pytest.mark.parametrize("name", ["convolve2d", "correlate2d"])
+def test_convolutions_with_a_boundary(name, boundary, mode):
+    options = {"mode": mode, "boundary": boundary}
+    for kernel in (KERNEL, TABLE[:3, :2] * 1j):
+        args = (TABLE, kernel)
+        check_mirror(getattr(signal, name), getattr(reference, name), args, options, order=1)
+
+
+def test_a_boundary_is_filled_with_a_value():
+    options = {"mode": "same", "fillvalue": 2.5}
+    check_mirror(signal.convolve2d, reference.convolve2d, (TABLE, KERNEL), options)
 
 
 def test_the_method_changes_nothing():
-    direct, fft = [signal.convolve(TABLE, KERNEL, "same", method) for method in ("direct", "fft")]
+    direct, fft = [
+        vjp(lambda x, m=m: signal.convolve(x, KERNEL, "same", m), TABLE)[0]
+        for m in ("direct", "fft")
+    ]
     np.testing.assert_allclose(direct, fft, atol=1e-14)
 
 
+@pytest.mark.parametrize(("b", "a"), [(B, A), (B, A[:1]), (B[:1], A), (B[:2], A * (1 + 0.2j))])
+def test_recursive_filters(b, a):
+    check_mirror(signal.lfilter, reference.lfilter, (b, a, WAVE))
+    check_mirror(signal.lfilter, reference.lfilter, (b, a, TABLE, 0))
+
+
+@pytest.mark.parametrize(("b", "a"), [(B, A), (B[:2], A)])
+@pytest.mark.parametrize("x", [WAVE, WAVE[:1], TABLE])
+def test_recursive_filters_with_a_state(b, a, x):
+    zi = np.sin(np.arange(1.0, max(len(b), len(a)))) * np.ones((*x.shape[:-1], 1))
+    check_mirror(signal.lfilter, reference.lfilter, (b, a, x, -1, zi))
+
+
+def test_the_pulse_response_of_a_first_order_filter():
+    # y_n = a^n, so dy_n/da = n a^(n - 1)
+    pulse, n = np.eye(1, 8)[0], np.arange(8.0)
+
+    def response(a):
+        return np.sum(signal.lfilter([1.0], np.stack([1.0, -a]), pulse))
+
+    assert np.isclose(grad(response)(0.7), np.sum(n * 0.7 ** (n - 1)), rtol=1e-14)
+    assert np.isclose(grad(grad(response))(0.7), np.sum(n * (n - 1) * 0.7 ** (n - 2)), rtol=1e-14)
+
+
+def test_the_steady_state():
+    check_mirror(signal.lfilter_zi, reference.lfilter_zi, (B, A))
+    check_mirror(signal.lfilter_zi, reference.lfilter_zi, (B[:2], A))
+
+
+@pytest.mark.parametrize("padtype", ["odd", "even", "constant", None])
+def test_filters_without_a_shift_of_phase(padtype):
+    check_mirror(signal.filtfilt, reference.filtfilt, (B, A, WAVE), {"padtype": padtype})
+
+
+def test_filters_without_a_shift_of_phase_along_an_axis():
+    args = (B[:2], A, np.stack([WAVE, WAVE**2], 1))
+    check_mirror(signal.filtfilt, reference.filtfilt, args, {"axis": 0, "padlen": 4})
+
+
+def test_second_order_sections():
+    sos = np.array([[0.3, 0.5, -0.2, 1.0, -0.4, 0.1], [1.0, 0.2, 0.3, 1.0, 0.3, -0.2]])
+
+    def call(middle, x, zi=None):  # SciPy wants each fourth number to be 1
+        sections = np.concatenate([middle[:, :3], np.ones((2, 1)), middle[:, 3:]], 1)
+        return signal.sosfilt(sections, x, zi=zi)
+
+    middle, zi = np.delete(sos, 3, 1), np.cos(np.arange(4.0)).reshape(2, 2)
+    np.testing.assert_allclose(vjp(call, middle, WAVE)[0], reference.sosfilt(sos, WAVE), rtol=1e-12)
+    check_grads(call, (middle, WAVE), order=2)
+    got, state = vjp(call, middle, WAVE, zi)[0]
+    expected = reference.sosfilt(sos, WAVE, zi=zi)
+    np.testing.assert_allclose(got, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(state, expected[1], rtol=1e-12)
+    check_grads(call, (middle, WAVE, zi), order=2)
+
+
+@pytest.mark.parametrize("options", [{}, {"type": "constant"}, {"bp": [5, 9]}])
+def test_trends(options):
+    check_mirror(signal.detrend, reference.detrend, (WAVE,), options)
+    check_mirror(signal.detrend, reference.detrend, (np.stack([WAVE, WAVE**2], 1), 0), options)
+
+
+@pytest.mark.parametrize("n", [None, 6, 9, 1])
+def test_analytic_signals(n):
+    check_mirror(signal.hilbert, reference.hilbert, (X, n))
+    check_mirror(signal.hilbert, reference.hilbert, (TABLE, n, 0))
+
+
+@pytest.mark.parametrize("num", [3, 4, 5, 6, 7, 10, 11])
+@pytest.mark.parametrize("n", [5, 6])
+def test_resampling(num, n):
+    for x in (X[:n], X[:n] * (1 + 1j) ** np.arange(n)):
+        check_mirror(signal.resample, reference.resample, (x, num), order=1)
+    check_mirror(signal.resample, reference.resample, (TABLE, num), {"axis": 1}, order=1)
+
+
+def test_single_precision_stays():
+    b, a, wave = B.astype(np.float32), A.astype(np.float32), WAVE.astype(np.float32)
+    calls = [
+        lambda x: signal.lfilter(b, a, x),
+        lambda x: signal.convolve(x, b),
+        lambda x: signal.fftconvolve(x, b, axes=0),
+        signal.detrend,
+    ]
+    for call in calls:
+        value, pullback = vjp(call, wave)
+        assert value.dtype == np.float32
+        assert pullback(value)[0].dtype == np.float32
+
+
+def test_the_names_and_signatures_are_scipys():
+    assert signatures_differ(signal, reference) == []
+    np.testing.assert_array_equal(signal.firwin(3, 0.5), reference.firwin(3, 0.5))
+
+
 def test_wrong_arguments_are_refused():
+    def differentiate(fun, x=X):
+        grad(lambda x: np.sum(fun(x)))(x)
+
     with pytest.raises(ValueError, match="mode"):
-        signal.convolve(X, Y, "other")
+        differentiate(lambda x: signal.convolve(x, Y, "other"))
     with pytest.raises(ValueError, match="dimensionality"):
-        signal.convolve(X, KERNEL)
+        differentiate(lambda x: signal.convolve(x, KERNEL))
     with pytest.raises(ValueError, match="at least as large"):
-        signal.convolve(TABLE, TABLE[:2].T @ KERNEL @ np.ones((3, 2)), "valid")
-    with pytest.raises(FuncgradError, match="axes"):
-        signal.fftconvolve(TABLE, KERNEL, axes=0)
+        differentiate(lambda x: signal.convolve(x, np.ones((5, 2)), "valid"), TABLE)
+    with pytest.raises(ValueError, match="boundary"):
+        differentiate(lambda x: signal.convolve2d(x, KERNEL, boundary="odd"), TABLE)
+    with pytest.raises(ValueError, match="length of zi"):
+        differentiate(lambda x: signal.lfilter(B, A, x, zi=[1.0])[0])
+    with pytest.raises(UnsupportedError, match=r"scipy\.signal\..*welch"):
+        differentiate(lambda x: signal.welch(x)[1])
+    with pytest.raises(UnsupportedError, match="window='hann'"):
+        differentiate(lambda x: signal.resample(x, 4, window="hann"))
+    with pytest.raises(UnsupportedError, match="method='gust'"):
+        differentiate(lambda x: signal.filtfilt(B, A, x, method="gust"))

@@ -1,0 +1,33 @@
+"""`scipy.signal`: convolution and correlation, recursive filters, trends, resampling."""
+
+import importlib
+
+from funcgrad.scipy.mirrors import fallback
+from funcgrad.scipy.signal.convolution import (
+    convolve,
+    convolve2d,
+    correlate,
+    correlate2d,
+    fftconvolve,
+    oaconvolve,
+)
+from funcgrad.scipy.signal.filters import filtfilt, lfilter, lfilter_zi, sosfilt
+from funcgrad.scipy.signal.waves import detrend, hilbert, resample
+
+__getattr__ = fallback(importlib.import_module("scipy.signal"))
+
+__all__ = [
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "detrend",
+    "fftconvolve",
+    "filtfilt",
+    "hilbert",
+    "lfilter",
+    "lfilter_zi",
+    "oaconvolve",
+    "resample",
+    "sosfilt",
+]

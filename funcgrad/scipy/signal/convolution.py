@@ -1,0 +1,148 @@
+"""Convolution and correlation, in any number of dimensions."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import Primitive, as_array
+from funcgrad.primitives.axes import normalize_axes
+from funcgrad.primitives.families import primitive
+from funcgrad.scipy.mirrors import mirror
+
+ss: Any = importlib.import_module("scipy.signal")
+
+
+def _reversed(x: Any) -> Any:
+    return x[(slice(None, None, -1),) * x.ndim]
+
+
+# z_k = sum_i x_i y_(k - i): x_i takes sum_k ct_k y_(k - i)
+def _adjoint_x(ct: Any, y: Any, x_shape: Any, method: str) -> Any:
+    full = _convolve(ct, _reversed(y), method=method)
+    return full[tuple([slice(m - 1, m - 1 + n) for m, n in zip(y.shape, x_shape)])]
+
+
+def _adjoint_y(ct: Any, x: Any, y_shape: Any, method: str) -> Any:
+    return _adjoint_x(ct, x, y_shape, method)
+
+
+_convolve: Primitive = primitive(
+    "signal_convolve",
+    lambda x, y, method: ss.convolve(x, y, "full", method),
+    vjp=(_adjoint_x, _adjoint_y),
+    jvp=(
+        lambda t, y, method: _convolve(t, y, method=method),
+        lambda t, x, method: _convolve(x, t, method=method),
+    ),
+)
+
+
+def _cut(full: Any, x_shape: Any, y_shape: Any, mode: str, axes: Any) -> Any:
+    """Return the part of a full convolution along `axes` that a mode asks for."""
+    sizes = [(x_shape[i], y_shape[i]) for i in axes]
+    if mode == "full":
+        return full
+    if mode == "same":
+        parts = [slice((m - 1) // 2, (m - 1) // 2 + n) for n, m in sizes]
+    elif mode == "valid":
+        if any(n < m for n, m in sizes):
+            sizes = [(m, n) for n, m in sizes]
+        if any(n < m for n, m in sizes):
+            raise ValueError(
+                "For 'valid' mode, one must be at least as large as the other in every dimension"
+            )
+        parts = [slice(m - 1, n) for n, m in sizes]
+    else:
+        raise ValueError("acceptable mode flags are 'valid', 'same', or 'full'")
+    index = [slice(None)] * full.ndim
+    for i, part in zip(axes, parts):
+        index[i] = part
+    return full[tuple(index)]
+
+
+def _pair(in1: Any, in2: Any) -> Any:
+    x, y = as_array(in1), as_array(in2)
+    if x.ndim != y.ndim:
+        raise ValueError("in1 and in2 should have the same dimensionality")
+    return x, y
+
+
+@mirror(ss.convolve)
+def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+    """Return the convolution of two arrays with as many axes; see `scipy.signal.convolve`."""
+    x, y = _pair(in1, in2)
+    if not x.ndim:
+        return x * y
+    full = _convolve(x, y, method=method)
+    return _cut(full, x.shape, y.shape, mode, range(x.ndim))
+
+
+@mirror(ss.correlate)
+def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+    """Return the cross-correlation sum_i in1_(i + k) conj(in2_i); see `scipy.signal.correlate`."""
+    return convolve(in1, _reversed(as_array(in2)).conj(), mode, method)
+
+
+@mirror(ss.fftconvolve)
+def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """Return the convolution along `axes` (all by default), by the fast Fourier transform."""
+    if axes is None:
+        return convolve(in1, in2, mode, "fft")
+    x, y = _pair(in1, in2)
+    axes = normalize_axes(tuple(axes) if np.ndim(axes) else axes, x.ndim)
+    shape = [x.shape[i] + y.shape[i] - 1 for i in axes]
+    real = x.dtype.kind != "c" and y.dtype.kind != "c"
+    forth, back = (np.fft.rfftn, np.fft.irfftn) if real else (np.fft.fftn, np.fft.ifftn)
+    full = back(forth(x, shape, axes) * forth(y, shape, axes), shape, axes)
+    return _cut(full, x.shape, y.shape, mode, axes)
+
+
+@mirror(ss.oaconvolve)
+def oaconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """Return the convolution along `axes`; the same as `fftconvolve` to rounding."""
+    return fftconvolve(in1, in2, mode, axes)
+
+
+# --- two axes, with a boundary -------------------------------------------------------------------
+
+_PADDING = {"wrap": "wrap", "circular": "wrap", "symm": "symmetric", "symmetric": "symmetric"}
+
+
+@mirror(ss.convolve2d)
+def convolve2d(
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0
+) -> Any:
+    """Return the convolution of two matrices, the first continued as `boundary` says."""
+    x, y = _pair(in1, in2)
+    if x.ndim != 2:
+        raise ValueError("convolve2d inputs must both be 2-D arrays")
+    if mode == "valid":
+        return convolve(x, y, mode, "direct")
+    width = [(m - 1, m - 1) for m in y.shape]
+    if boundary in ("fill", "pad"):
+        wide = np.pad(x, width, constant_values=fillvalue)
+    elif boundary in _PADDING:
+        wide = np.pad(x, width, _PADDING[boundary])  # type: ignore[call-overload]
+    else:
+        raise ValueError(
+            "Acceptable boundary flags are 'fill', 'circular' (or 'wrap'), 'symmetric'"
+        )
+    full = convolve(wide, y, "full", "direct")[
+        tuple([slice(m - 1, 1 - m or None) for m in y.shape])
+    ]
+    full = full[tuple([slice(0, n + m - 1) for n, m in zip(x.shape, y.shape)])]
+    return _cut(full, x.shape, y.shape, mode, (0, 1))
+
+
+@mirror(ss.correlate2d)
+def correlate2d(
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0
+) -> Any:
+    """Return the cross-correlation of two matrices, the first continued as `boundary` says."""
+    x, y = _pair(in1, in2)
+    flipped = _reversed(y).conj()
+    if mode != "same":
+        return convolve2d(x, flipped, mode, boundary, fillvalue)
+    full = convolve2d(x, flipped, "full", boundary, fillvalue)  # in the middle, but rounded up
+    return full[tuple([slice(m // 2, m // 2 + n) for n, m in zip(x.shape, y.shape)])]
