@@ -123,9 +123,10 @@ def _lstm_backward(ct: Array, residuals: Any) -> Any:
     dx = None
     if needs[0]:
         dx = np.ascontiguousarray((dz @ w.T).reshape(steps, batch, len(w)).swapaxes(0, 1))
-    dw_and_db = rows.T @ dz if needs[1] or needs[2] else [None]
+    both = rows.T @ dz if needs[1] or needs[2] else None
+    dw, db = (None, None) if both is None else (both[:-1], both[-1])
     du = hs[:-1].reshape(-1, n).T @ dz if needs[3] else None
-    return dx, dw_and_db[:-1], dw_and_db[-1], du, dh, dc
+    return dx, dw, db, du, dh, dc
 
 
 def _lstm_partials(gates: Array, before: Array, tanhs: Array) -> Array:
