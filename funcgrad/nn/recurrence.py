@@ -135,8 +135,8 @@ def _lstm_partials(gates: Array, before: Array, tanhs: Array) -> Array:
     The cotangent of a gate's input is this times the cotangent of c for i, f and g, of h for o.
     """
     i, g = gates[:, 0], gates[:, 2]
-    partial = 1 - gates
-    partial *= gates
+    partial = gates * gates
+    np.subtract(gates, partial, out=partial)
     np.subtract(1, g * g, out=partial[:, 2])
     for k, factor in enumerate((g, before, i, tanhs)):
         partial[:, k] *= factor
