@@ -33,6 +33,7 @@ ORDER = [
     "custom",
     "implicit",
     "testing",
+    "training",
     "scipy.*",
 ]
 FOLDERS = {"primitives", "scipy"}
