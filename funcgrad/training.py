@@ -305,6 +305,6 @@ class _Silent(list[int]):
 def _bar(epochs: int, progress: bool) -> Any:
     if not progress or find_spec("tqdm") is None:
         return _Silent(range(epochs))
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     return tqdm(range(epochs), desc="training", unit="epoch")
