@@ -58,7 +58,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         data, held_out = (x, targets), None
         if self.patience is not None:
             data, held_out = self._split(x, targets, rng)
-        self.params_, self.history_ = fit(
+        self.params_, self.state_, self.history_ = fit(
             self.model_,
             loss,
             data,
@@ -125,8 +125,8 @@ class NetworkClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
-    model_, params_
-        The network and its parameters.
+    model_, params_, state_
+        The network, its parameters, and the state of its layers.
     history_ : dict
         See `funcgrad.training.fit`.
     n_iter_ : int
@@ -178,7 +178,7 @@ class NetworkRegressor(RegressorMixin, _Network):  # type: ignore[misc]
 
     Attributes
     ----------
-    model_, params_, history_, n_iter_, n_features_in_, feature_names_in_
+    model_, params_, state_, history_, n_iter_, n_features_in_, feature_names_in_
         As in `NetworkClassifier`.
 
     Examples

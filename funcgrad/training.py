@@ -7,7 +7,7 @@ reached as ``nn.fit``; it is not part of `funcgrad.nn`, which knows no transform
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,11 +15,19 @@ from funcgrad import tree
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.transforms import value_and_grad
 
-__all__ = ["batches", "fit", "plot_history"]
+__all__ = ["Fitted", "batches", "fit", "plot_history"]
 
 PyTree: TypeAlias = Any
 History: TypeAlias = dict[str, list[float]]
 Callback: TypeAlias = Callable[[int, PyTree, History], Any]
+
+
+class Fitted(NamedTuple):
+    """What `fit` returns: parameters, the state of the network's layers, and the history."""
+
+    params: PyTree
+    state: PyTree
+    history: History
 
 
 def batches(
@@ -78,7 +86,7 @@ def fit(
     patience: int | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = False,
-) -> tuple[PyTree, History]:
+) -> Fitted:
     """Train a model on mini-batches.
 
     Parameters
@@ -117,6 +125,8 @@ def fit(
     params : pytree
         With validation data those of the epoch with the lowest validation loss, otherwise the
         last ones. Ctrl-C ends the training and returns what there is by then.
+    state : pytree
+        What layers such as `BatchNorm` remember, of the same time; () for a model without such.
     history : dict of str to list of float
         One number per complete epoch: ``loss``, ``seconds``, and where asked for ``metric``,
         ``validation_loss``, ``validation_metric``. Loss and metric of the training data are means
@@ -134,31 +144,37 @@ def fit(
     >>> from funcgrad import nn
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> model = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
-    >>> params, history = fit(model, nn.mean_squared_error, (x, x**2), nn.Adam(0.03), epochs=100)
+    >>> params, state, history = fit(
+    ...     model, nn.mean_squared_error, (x, x**2), nn.Adam(0.03), epochs=100
+    ... )
     >>> history["loss"][-1] < 0.01
     True
     """
     _check(epochs, batch_size, patience, validation)
     rng = np.random.default_rng(seed)
     params = model.init(rng) if params is None else params
-    state = optimizer.init(params)
-    step = _step(model, loss, optimizer)
+    state, opt_state = init_state(model), optimizer.init(params)
+    step = _step(model, loss, optimizer, rng)
     history: History = {}
-    best, lowest, waited = params, np.inf, 0
+    best, lowest, waited = (params, state), np.inf, 0
     with _bar(epochs, progress) as bar:
         try:
             for epoch in bar:
                 started, measured = perf_counter(), _Mean()
                 for inputs, targets in batches(data, batch_size, rng):
-                    params, state, value, outputs = step(params, state, inputs, targets)
+                    params, state, opt_state, value, outputs = step(
+                        params, state, opt_state, inputs, targets
+                    )
                     measured.add(_measures(value, metric, outputs, targets), _count(targets))
                 row = measured.mean()
                 if validation is not None:
-                    held_out = _evaluate(model, loss, metric, params, validation)
+                    inputs, targets = validation
+                    outputs, _ = apply_layer(model, params, inputs, state=state)
+                    held_out = _measures(loss(outputs, targets), metric, outputs, targets)
                     row |= {f"validation_{name}": value for name, value in held_out.items()}
                     waited = 0 if held_out["loss"] < lowest else waited + 1
                     if not waited:
-                        best, lowest = params, held_out["loss"]
+                        best, lowest = (params, state), held_out["loss"]
                 _record(history, row | {"seconds": perf_counter() - started})
                 bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()})
                 stops = [callback(epoch, params, history) is True for callback in callbacks]
@@ -166,7 +182,7 @@ def fit(
                     break
         except KeyboardInterrupt:
             pass  # whoever interrupts has seen enough, and gets what there is
-    return (params if lowest == np.inf else best), history
+    return Fitted(*((params, state) if lowest == np.inf else best), history)
 
 
 def plot_history(history: History, path: Any = None) -> Any:
@@ -205,32 +221,32 @@ def plot_history(history: History, path: Any = None) -> Any:
     return figure
 
 
-def _step(model: Any, loss: Callable[..., Any], optimizer: Any) -> Callable[..., Any]:
-    """Build ``step(params, state, inputs, targets) -> (params, state, loss, outputs)``."""
+def _step(
+    model: Any, loss: Callable[..., Any], optimizer: Any, rng: np.random.Generator
+) -> Callable[..., Any]:
+    """Build the step: it takes and returns parameters, layer state and optimizer state."""
 
-    def objective(params: PyTree, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        outputs = model.apply(params, inputs)
-        return loss(outputs, targets), outputs
+    def objective(params: PyTree, state: PyTree, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        outputs, state = apply_layer(model, params, inputs, state=state, train=True, rng=rng)
+        return loss(outputs, targets), (state, outputs)
 
     value_and_grads = value_and_grad(objective, has_aux=True)
 
-    def with_gradients(params: PyTree, state: PyTree, inputs: Any, targets: Any) -> Any:
-        (value, outputs), grads = value_and_grads(params, inputs, targets)
-        params, state = optimizer.update(grads, state, params)
-        return params, state, value, outputs
-
-    def with_function(params: PyTree, state: PyTree, inputs: Any, targets: Any) -> Any:
-        first: list[Any] = []
+    def step(params: PyTree, state: PyTree, opt_state: PyTree, inputs: Any, targets: Any) -> Any:
+        met: list[Any] = []  # the first evaluation, which is that at params
 
         def at(params: PyTree) -> tuple[Any, PyTree]:
-            (value, outputs), grads = value_and_grads(params, inputs, targets)
-            first.append((value, outputs))
+            (value, aux), grads = value_and_grads(params, state, inputs, targets)
+            met.append((value, aux))
             return value, grads
 
-        params, state = optimizer.update(at, state, params)
-        return params, state, *first[0]
+        # L-BFGS evaluates the function where it likes, the others take the gradients.
+        first = at if getattr(optimizer, "needs_function", False) else at(params)[1]
+        params, opt_state = optimizer.update(first, opt_state, params)
+        value, (new_state, outputs) = met[0]
+        return params, new_state, opt_state, value, outputs
 
-    return with_function if getattr(optimizer, "needs_function", False) else with_gradients
+    return step
 
 
 class _Mean:
@@ -247,12 +263,6 @@ class _Mean:
 
     def mean(self) -> dict[str, float]:
         return {name: total / self.count for name, total in self.totals.items()}
-
-
-def _evaluate(model: Any, loss: Any, metric: Any, params: PyTree, data: Any) -> dict[str, float]:
-    inputs, targets = data
-    outputs = model.apply(params, inputs)
-    return _measures(loss(outputs, targets), metric, outputs, targets)
 
 
 def _measures(value: Any, metric: Any, outputs: Any, targets: Any) -> dict[str, float]:
@@ -273,6 +283,16 @@ def _count(data: PyTree) -> int:
         what = f"the data needs arrays of one length, the number of examples, but has {found}."
         raise fail(ShapeError, what, "give (inputs, targets), the examples along the first axis.")
     return int(counts[0])  # type: ignore[arg-type]
+
+
+def init_state(model: Any) -> PyTree:
+    return ()
+
+
+def apply_layer(
+    model: Any, params: PyTree, x: Any, *, state: PyTree, train: bool = False, rng: Any = None
+) -> tuple[Any, PyTree]:
+    return model.apply(params, x), state
 
 
 def _check(epochs: int, batch_size: int | None, patience: int | None, validation: Any) -> None:

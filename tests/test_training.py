@@ -25,7 +25,7 @@ def mean_absolute(outputs, targets):
 
 def test_it_is_the_loop_one_would_write(data):
     opt = nn.Adam(0.01)
-    fitted, history = nn.fit(MODEL, nn.mean_squared_error, data, opt, 3, batch_size=16, seed=5)
+    fitted, _, history = nn.fit(MODEL, nn.mean_squared_error, data, opt, 3, batch_size=16, seed=5)
 
     rng = np.random.default_rng(5)
     params = MODEL.init(rng)
@@ -58,7 +58,7 @@ def test_batches_meet_each_example_once(rng):
 
 
 def test_the_history_has_a_number_per_epoch(data):
-    _, history = nn.fit(
+    _, _, history = nn.fit(
         MODEL, nn.mean_squared_error, data, nn.SGD(0.05), 4, metric=mean_absolute, validation=data
     )
     names = {"loss", "metric", "validation_loss", "validation_metric", "seconds"}
@@ -69,7 +69,7 @@ def test_the_history_has_a_number_per_epoch(data):
 
 def test_the_best_parameters_by_validation_come_back(data):
     kept = []
-    params, history = nn.fit(
+    params, _, history = nn.fit(
         MODEL,
         nn.mean_squared_error,
         data,
@@ -86,7 +86,7 @@ def test_the_best_parameters_by_validation_come_back(data):
 
 def test_patience_runs_out_on_nan_too(data):
     with np.errstate(all="ignore"):
-        params, history = nn.fit(
+        params, _, history = nn.fit(
             MODEL, nn.mean_squared_error, data, nn.SGD(1e200), 9, validation=data, patience=2
         )
     assert len(history["loss"]) <= 4
@@ -94,7 +94,7 @@ def test_patience_runs_out_on_nan_too(data):
 
 
 def test_a_callback_ends_the_training(data):
-    _, history = nn.fit(
+    _, _, history = nn.fit(
         MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 9, callbacks=[lambda e, p, h: e == 2]
     )
     assert len(history["loss"]) == 3
@@ -109,7 +109,7 @@ def test_ctrl_c_keeps_what_there_is(data, validate):
         if epoch == 2:
             raise KeyboardInterrupt
 
-    params, history = nn.fit(
+    params, _, history = nn.fit(
         MODEL,
         nn.mean_squared_error,
         data,
@@ -124,13 +124,13 @@ def test_ctrl_c_keeps_what_there_is(data, validate):
 
 def test_training_goes_on_from_given_parameters(data):
     start = MODEL.init(np.random.default_rng(9))
-    params, history = nn.fit(MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 0, params=start)
+    params, _, history = nn.fit(MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 0, params=start)
     assert params is start
     assert history == {}
 
 
 def test_lbfgs_gets_the_function(data):
-    _, history = nn.fit(MODEL, nn.mean_squared_error, data, nn.LBFGS(), 60, batch_size=None)
+    _, _, history = nn.fit(MODEL, nn.mean_squared_error, data, nn.LBFGS(), 60, batch_size=None)
     assert history["loss"][-1] < 0.01
     assert history["loss"] == sorted(history["loss"], reverse=True)
 
@@ -145,7 +145,7 @@ def test_inputs_and_targets_may_be_pytrees(rng):
 
     x = {"a": rng.normal(size=(20, 2)), "b": rng.normal(size=20)}
     y = {"z": x["a"] @ np.array([2.0, -1.0]) + x["b"]}
-    params, _ = nn.fit(
+    params, _, _ = nn.fit(
         Sum(),
         lambda out, t: np.mean((out["z"] - t["z"]) ** 2),
         (x, y),
@@ -171,7 +171,7 @@ def test_a_bar_is_shown_if_tqdm_is_there(data, capsys, monkeypatch):
 
 def test_the_learning_curves_are_drawn(data, tmp_path):
     pytest.importorskip("matplotlib")
-    _, history = nn.fit(
+    _, _, history = nn.fit(
         MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 2, metric=mean_absolute, validation=data
     )
     figure = training.plot_history(history, tmp_path / "curves.png")
