@@ -20,6 +20,7 @@ __all__ = ["LBFGS"]
 ValueAndGrad: TypeAlias = Callable[[PyTree], tuple[Any, PyTree]]
 
 SUFFICIENT, CURVATURE = 1e-4, 0.9  # c1 and c2 of the Wolfe conditions
+_ROUNDING = 64  # of the function's value, in units of its last place
 _TRIALS = 25  # evaluations in one line search
 
 
@@ -127,7 +128,7 @@ class LBFGS:
         while not (converged := _is_small(point.grad, tol)) and state["step"] < steps:
             fresh = not state["changes"].any()
             end, state = self._iterate(at, state, point)
-            if end.x is point.x and fresh:
+            if fresh and not np.any(end.x != point.x):
                 break  # not even straight down
             point = end
         info = {"value": point.value, "steps": state["step"], "converged": bool(converged)}
@@ -157,7 +158,7 @@ class LBFGS:
         else:
             end = start
         s, y = end.x - start.x, end.grad - start.grad
-        if end.x is start.x:  # the curvature misled us: forget it
+        if not np.any(end.x != start.x):  # the curvature misled us: forget it
             changes, grad_changes = np.zeros_like(changes), np.zeros_like(changes)
         elif s @ y > 0:
             changes = np.concatenate([changes[1:], s[None]])
@@ -213,8 +214,9 @@ def _line_search(at: Any, start: _Point, direction: Any, along: Any) -> _Point:
         value, grad = at(x)
         return _Point(along, value, grad @ direction, x, grad)
 
-    # The last steps before a minimum change f by less than its rounding.
-    slack = 4 * np.finfo(start.x.dtype).eps * np.abs(start.value)
+    # The last steps before a minimum change f by less than its rounding: the slopes decide there,
+    # as in Hager and Zhang, A new conjugate gradient method, SIAM J. Optim. 16, 2005.
+    slack = _ROUNDING * np.finfo(start.x.dtype).eps * np.abs(start.value)
 
     def is_low(p: _Point) -> bool:  # False for NaN
         return bool(p.value <= start.value + SUFFICIENT * p.along * start.slope + slack)
