@@ -17,7 +17,9 @@ from funcgrad import nn, value_and_grad
 
 Array = np.ndarray[Any, Any]
 LATENT, HIDDEN = 2, 128
-ENCODER = nn.Sequential(nn.Linear(64, HIDDEN, nn.he_normal), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT))
+ENCODER = nn.Sequential(
+    nn.Linear(64, HIDDEN, nn.he_normal), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT)
+)
 DECODER = nn.Sequential(nn.Linear(LATENT, HIDDEN, nn.he_normal), nn.ReLU(), nn.Linear(HIDDEN, 64))
 
 

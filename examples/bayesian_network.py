@@ -103,7 +103,9 @@ def main(quick: bool = False, output: str | None = None) -> float:
     error = np.sqrt(np.mean((mean - truth(grid)[:, 0])[seen] ** 2))
     print(f"{count} samples, acceptance {accepted:.2f}")
     print(f"error where there are data {error:.3f} (noise {NOISE})")
-    print(f"spread {deviation[seen].mean():.3f} among the data, {deviation[unseen].mean():.3f} beyond")
+    print(
+        f"spread {deviation[seen].mean():.3f} among the data, {deviation[unseen].mean():.3f} beyond"
+    )
     assert 0.5 < accepted < 0.99
     assert error < 2 * NOISE
     assert deviation[unseen].mean() > 3 * deviation[seen].mean()

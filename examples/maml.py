@@ -17,7 +17,11 @@ from funcgrad import grad, nn, value_and_grad, vmap
 
 Array = np.ndarray[Any, Any]
 MODEL = nn.Sequential(
-    nn.Linear(1, 40, nn.he_normal), nn.ReLU(), nn.Linear(40, 40, nn.he_normal), nn.ReLU(), nn.Linear(40, 1)
+    nn.Linear(1, 40, nn.he_normal),
+    nn.ReLU(),
+    nn.Linear(40, 40, nn.he_normal),
+    nn.ReLU(),
+    nn.Linear(40, 1),
 )
 INNER_RATE = 0.01
 POINTS = 10

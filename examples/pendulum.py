@@ -89,7 +89,7 @@ def main(quick: bool = False, output: str | None = None) -> Array:
         params, jacobian, more = gauss_newton(
             lambda params: simulate(params, count, dt) - seen[: count + 1],
             params,
-            steps=10,  # noqa: B023
+            steps=10,
         )
         costs += more
     # The covariance of least squares: sigma^2 (J^T J)^-1.
