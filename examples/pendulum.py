@@ -9,6 +9,7 @@ Gauss and Newton's; the Jacobian at the end gives the standard errors too.
 """
 
 import argparse
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,14 +85,12 @@ def main(quick: bool = False, output: str | None = None) -> Array:
     seen = simulate(TRUE, steps, dt) + NOISE * rng.normal(size=steps + 1)
     start = np.array([8.5, 0.1, seen[0], 0.0])
 
-    params, costs = start, []
-    for count in (steps // 4, steps):  # the whole film at once has local minima, a swing off
-        params, jacobian, more = gauss_newton(
-            lambda params: simulate(params, count, dt) - seen[: count + 1],
-            params,
-            steps=10,
-        )
-        costs += more
+    def residuals(params: Any, count: int) -> Any:
+        return simulate(params, count, dt) - seen[: count + 1]
+
+    # A quarter of the film first: all of it at once has local minima, a swing off.
+    params, _, costs = gauss_newton(partial(residuals, count=steps // 4), start, 10)
+    params, jacobian, more = gauss_newton(partial(residuals, count=steps), params, 10)
     # The covariance of least squares: sigma^2 (J^T J)^-1.
     errors = NOISE * np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)))
     for name, value, error, true in zip(NAMES, params, errors, TRUE, strict=True):
@@ -100,7 +99,7 @@ def main(quick: bool = False, output: str | None = None) -> Array:
     assert abs(params[0] / TRUE[0] - 1) < 0.01
     if output:
         curves = {"first guess": simulate(start, steps, dt), "fit": simulate(params, steps, dt)}
-        draw(output, dt * np.arange(steps + 1), seen, curves, costs)
+        draw(output, dt * np.arange(steps + 1), seen, curves, costs + more)
     return params
 
 

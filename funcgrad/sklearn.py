@@ -96,7 +96,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, x: Any) -> Any:
         check_is_fitted(self, "params_")
         x = validate_data(self, x, dtype=(np.float64, np.float32), reset=False)
-        return self.model_.apply(self.params_, x)
+        return nn.apply_layer(self.model_, self.params_, x, state=self.state_)[0]
 
 
 class NetworkClassifier(ClassifierMixin, _Network):  # type: ignore[misc]

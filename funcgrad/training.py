@@ -13,6 +13,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.nn import apply_layer, init_state
 from funcgrad.transforms import value_and_grad
 
 __all__ = ["Fitted", "batches", "fit", "plot_history"]
@@ -92,7 +93,8 @@ def fit(
     Parameters
     ----------
     model : layer
-        Has ``init(rng) -> params`` and ``apply(params, inputs) -> outputs``.
+        Has ``init(rng) -> params`` and ``apply(params, inputs) -> outputs``. Layers such as
+        `Dropout` and `BatchNorm` are told that they are trained, and get a generator and a state.
     loss : callable
         ``loss(outputs, targets) -> scalar``, the mean over the examples.
     data : tuple
@@ -283,16 +285,6 @@ def _count(data: PyTree) -> int:
         what = f"the data needs arrays of one length, the number of examples, but has {found}."
         raise fail(ShapeError, what, "give (inputs, targets), the examples along the first axis.")
     return int(counts[0])  # type: ignore[arg-type]
-
-
-def init_state(model: Any) -> PyTree:
-    return ()
-
-
-def apply_layer(
-    model: Any, params: PyTree, x: Any, *, state: PyTree, train: bool = False, rng: Any = None
-) -> tuple[Any, PyTree]:
-    return model.apply(params, x), state
 
 
 def _check(epochs: int, batch_size: int | None, patience: int | None, validation: Any) -> None:

@@ -35,8 +35,8 @@ ORDER = [
     "custom",
     "implicit",
     "testing",
-    "training",
     "nn.*",
+    "training",
     "sklearn",
     "scipy.*",
 ]

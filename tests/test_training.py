@@ -156,6 +156,22 @@ def test_inputs_and_targets_may_be_pytrees(rng):
     np.testing.assert_allclose(params["w"], [2, -1], atol=1e-3)
 
 
+def test_dropout_draws_and_batch_normalisation_remembers(data):
+    x, y = data
+    model = nn.Sequential(
+        nn.BatchNorm(2), nn.Linear(2, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 1)
+    )
+    fits = [
+        nn.fit(model, nn.mean_squared_error, (3 * x + 1, y), nn.Adam(0.05), 60, seed=seed)
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_equal(fits[0].params, fits[1].params)
+    assert fits[0].history["loss"] != fits[2].history["loss"]
+    np.testing.assert_allclose(fits[0].state[0]["mean"], (3 * x + 1).mean(axis=0), atol=0.5)
+    outputs, _ = nn.apply_layer(model, fits[0].params, 3 * x + 1, state=fits[0].state)
+    assert nn.mean_squared_error(outputs, y) < 0.5 * y.var()
+
+
 def test_a_bar_is_shown_if_tqdm_is_there(data, capsys, monkeypatch):
     args = (MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 2)
     nn.fit(*args, progress=True, metric=mean_absolute)
