@@ -84,7 +84,7 @@ def draw(path: str, data: tuple[Array, Array], grid: Array, curves: Array) -> No
     for axes in (left, right):
         axes.plot(*data, "k.", ms=4)
     right.legend()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> float:
@@ -92,7 +92,7 @@ def main(quick: bool = False, output: str | None = None) -> float:
     rng = np.random.default_rng(0)
     x, y = draw_data(rng)
     q, unravel = tree.ravel(MODEL.init(rng))
-    warm_up, count = (150, 100) if quick else (1000, 1000)
+    warm_up, count = (120, 80) if quick else (1000, 1000)
     samples, accepted = sample(lambda q: energy(unravel(q), x, y), q, rng, warm_up, count)
 
     grid = np.linspace(-3, 3, 121)[:, None]

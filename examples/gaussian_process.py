@@ -64,7 +64,7 @@ def draw(path: str, x: Array, y: Array, curves: dict[str, Any], at: Array) -> No
         axes.plot(x, y, "k.", ms=4)
         axes.set(title=title)
     axes.legend()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> float:

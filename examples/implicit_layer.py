@@ -104,13 +104,13 @@ def main(quick: bool = False, output: str | None = None) -> float:
 
     optimizer = nn.Adam(0.05)
     state, step, losses = optimizer.init(params), value_and_grad(loss), []
-    for _ in range(60 if quick else 400):
+    for _ in range(50 if quick else 400):
         batch = rng.integers(0, len(x), 32)
         value, grads = step(params, x[batch], y[batch])
         params, state = optimizer.update(grads, state, params)
         losses.append(float(value))
 
-    x_test, y_test = draw_moons(rng, 400)
+    x_test, y_test = draw_moons(rng, 100 if quick else 400)
     accuracy = float(np.mean((logits(params, x_test) > 0) == y_test))
     print(f"loss {losses[0]:.3f} -> {np.mean(losses[-20:]):.3f}, test accuracy {accuracy:.3f}")
     assert difference < 1e-7

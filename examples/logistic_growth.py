@@ -78,7 +78,7 @@ def draw(path: str, t: Array, counts: Array, found: Array, covariance: Array, fi
     right.plot(*np.exp(ellipse), label="Hessian, 2 deviations")
     right.set(xlabel="K", ylabel="r")
     right.legend()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> Array:

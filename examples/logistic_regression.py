@@ -59,7 +59,7 @@ def draw(path: str, penalties: Array, weights: Array, losses: dict[str, list[flo
         right.semilogx(penalties, curve, label=name)
     right.set(title="loss", xlabel="penalty")
     right.legend()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> float:

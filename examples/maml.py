@@ -104,12 +104,12 @@ def draw(path: str, start: Any, curves: dict[str, list[float]]) -> None:
         right.plot(curve, "o-", label=name)
     right.set(title="loss on new tasks", xlabel="steps of learning", ylim=(0, 8))
     right.legend()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> dict[str, list[float]]:
     """Train, print and check the figures; return the test curves."""
-    steps, rate = (400, 0.01) if quick else (6000, 0.002)
+    steps, rate = (300, 0.01) if quick else (6000, 0.002)
     start = train(meta_loss, steps, rate)
     curves = {
         "MAML": test_curve(start, 5),

@@ -109,7 +109,7 @@ def draw(path: str, seen: Array, learnt: Array, params: Any, losses: list[float]
 def main(quick: bool = False, output: str | None = None) -> float:
     """Train, print and check the figures; return the mean distance from the curve."""
     rng = np.random.default_rng(0)
-    count, ahead, steps = 200, 10, 400 if quick else 1500
+    count, ahead, steps = 200, 10, 300 if quick else 1500
     dt = 10 / count
     seen = [np.array([2.0, 0.0])]
     for _ in range(count - 1):

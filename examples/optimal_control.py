@@ -60,14 +60,14 @@ def draw(path: str, controls: Array, start: Array) -> None:
     middle.set(title="torque", xlabel="time (s)", ylim=(-1.1 * LIMIT, 1.1 * LIMIT))
     right.scatter(np.sin(angles), -np.cos(angles), c=time, s=8)
     right.set(title="path", aspect="equal", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> float:
     """Optimise, print and check the figures; return the last angle, in degrees off upright."""
-    steps = 80 if quick else 200
+    steps = 60 if quick else 200
     start = 0.1 * np.random.default_rng(0).normal(size=steps)
-    controls, info = nn.LBFGS().minimize(value_and_grad(cost), start, steps=200, tol=1e-4)
+    controls, info = nn.LBFGS().minimize(value_and_grad(cost), start, steps=60 if quick else 200)
     torques, angles, speeds = rollout(controls)
     off = float(np.degrees(np.arccos(-np.cos(angles[-1]))))
     swings = int(np.sum(np.diff(np.sign(torques)) != 0))

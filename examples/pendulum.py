@@ -74,8 +74,8 @@ def draw(
     left.set(xlabel="time (s)", ylabel="angle (rad)")
     left.legend()
     right.semilogy(costs, "o-")
-    right.set(title="sum of squares: a quarter, all", xlabel="step")
-    figure.savefig(path, dpi=80)
+    right.set(title="sum of squares", xlabel="step")
+    figure.savefig(path, dpi=75)
 
 
 def main(quick: bool = False, output: str | None = None) -> Array:

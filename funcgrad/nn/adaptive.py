@@ -317,15 +317,17 @@ def _real_zeros(p: Any) -> Any:
 
 
 def _mean(memory: Any, old: Any, new: Any) -> Any:
-    mean = new * (1 - memory)
-    mean += old * memory
+    mean = new - old  # old + (1 - memory) * (new - old) takes one array less
+    mean *= 1 - memory
+    mean += old
     return mean
 
 
 def _mean_square(memory: Any, old: Any, g: Any) -> Any:
     square = _squared(g)
+    square -= old
     square *= 1 - memory
-    square += old * memory
+    square += old
     return square
 
 
