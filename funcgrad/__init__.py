@@ -6,6 +6,8 @@ from funcgrad.errors import FuncgradError
 from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.mapping import vmap
 from funcgrad.memory import keep_freed_memory
+from funcgrad.nans import debug_nans
+from funcgrad.tracebacks import full_tracebacks
 from funcgrad.transforms import grad, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -17,7 +19,9 @@ __all__ = [
     "checkpoint",
     "custom_jvp",
     "custom_vjp",
+    "debug_nans",
     "errors",
+    "full_tracebacks",
     "grad",
     "hessian",
     "hvp",

@@ -16,7 +16,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.constants import is_frozen
-from funcgrad.core import FOREIGN, Tracer
+from funcgrad.core import Tracer, is_foreign
 from funcgrad.errors import (
     ArgumentError,
     FuncgradError,
@@ -27,6 +27,7 @@ from funcgrad.errors import (
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
+from funcgrad.tracebacks import boundary
 
 Key = int | str
 
@@ -36,13 +37,13 @@ class Transform:
 
     verb = "transform"
 
+    def __init_subclass__(cls) -> None:
+        """Make every transform a boundary at which tracebacks lose this package's frames."""
+        if "__call__" in vars(cls):
+            cls.__call__ = boundary(vars(cls)["__call__"])  # type: ignore[method-assign]
+
     def __init__(self, fun: Callable[..., Any], **options: Any) -> None:
-        if not callable(fun):
-            raise fail(
-                ArgumentError,
-                f"{self.verb} takes a function, not {describe(fun)}.",
-                f"write {self.verb}(f)(x), where f is the function and x its argument",
-            )
+        check_callable(self.verb, fun, f"{self.verb}(f)(x)")
         functools.update_wrapper(self, fun, updated=())
         self.fun = fun
         self.options = options
@@ -64,6 +65,50 @@ class Transform:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
+
+
+def check_callable(verb: str, fun: Any, how: str) -> None:
+    """Raise unless `fun` is a function; `how` is the call as it should read."""
+    if not callable(fun):
+        raise fail(
+            ArgumentError,
+            f"{verb} takes a function, not {describe(fun)}.",
+            f"write {how}, where f is the function and x its argument",
+        )
+
+
+def check_chunk_size(transform: Transform, chunk_size: Any) -> None:
+    """Raise unless a number of examples (rows, columns) at a time is None or a positive int."""
+    if chunk_size is None:
+        return
+    if (
+        not isinstance(chunk_size, (int, np.integer))
+        or isinstance(chunk_size, bool)
+        or chunk_size < 1
+    ):
+        raise fail(
+            ArgumentError,
+            f"chunk_size of {transform!r} must be an int of at least 1, not {describe(chunk_size)}.",
+            "leave it out to take all at once, or pass chunk_size=100, say",
+        )
+
+
+def check_tuples(verb: str, fun: Any, primals: Any, tangents: Any) -> None:
+    """Raise unless primals and tangents are tuples of one length."""
+    check_callable(verb, fun, f"{verb}(f, (x,), (v,))")
+    for what, x in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(x, (tuple, list)):
+            raise fail(
+                ArgumentError,
+                f"{verb} of `{name_of(fun)}` takes a tuple of {what}, one per argument, not {describe(x)}.",
+                f"write {verb}(f, (x,), (v,))",
+            )
+    if len(primals) != len(tangents):
+        raise fail(
+            ArgumentError,
+            f"{verb} of `{name_of(fun)}` got {len(primals)} primals and {len(tangents)} tangents.",
+            "pass one tangent per primal",
+        )
 
 
 class Derivative(Transform):
@@ -197,7 +242,7 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
         if isinstance(x, Tracer):
             x._trace.check_running(x)
             return x
-        if not isinstance(x, FOREIGN):
+        if not is_foreign(kind):
             return np.asarray(x) if isinstance(x, np.ndarray) and kind is not np.ndarray else x
     raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x))
 
@@ -205,7 +250,7 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
 def _fix_input(x: Any) -> str:
     if isinstance(x, (bool, int, np.integer, np.bool_)):
         return f"pass a float: {float(x)}; choose the arguments to differentiate with argnums="
-    if isinstance(x, FOREIGN):
+    if is_foreign(type(x)):
         return "pass a plain array: np.asarray(x)"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return "convert it: x.astype(float); choose the arguments to differentiate with argnums="

@@ -20,12 +20,13 @@ from funcgrad.handles import register_view
 class Batch(Trace):
     """One vectorised call over `size` examples."""
 
-    __slots__ = ("_closed", "size")
+    __slots__ = ("_closed", "careful", "size")
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
         self._closed = False
+        self.careful = False  # no quick operators: one flag to test in each
 
     @property
     def ended(self) -> bool:
@@ -36,7 +37,7 @@ class Batch(Trace):
 
     def close(self) -> None:
         """Let every later use of a tracer of this trace raise."""
-        self._closed = True
+        self._closed = self.careful = True
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         if self._closed:
@@ -123,15 +124,15 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
         kind = type(other)
         if kind is BatchTracer and other._trace is trace:
             y = other.value
-            if x.ndim != y.ndim or trace.ended:
+            if x.ndim != y.ndim or trace.careful:
                 return general(self, other)
-        elif (kind is not float and kind is not int) or trace.ended:
+        elif (kind is not float and kind is not int) or trace.careful:
             return general(self, other)
         return BatchTracer(compute(x, y), trace)
 
     def reflected(self: "BatchTracer", other: Any) -> Any:
         kind = type(other)
-        if (kind is not float and kind is not int) or self._trace.ended:
+        if (kind is not float and kind is not int) or self._trace.careful:
             return reflected_general(self, other)
         return BatchTracer(compute(other, self.value), self._trace)
 

@@ -84,6 +84,7 @@ def checked(pull: Callable[..., Any], checks: list[Check]) -> Callable[..., Any]
         return pull(*args)
 
     checking.__dict__.update(getattr(pull, "__dict__", {}))
+    checking.__wrapped__ = pull  # type: ignore[attr-defined]  # what inspect.unwrap looks for
     return checking
 
 

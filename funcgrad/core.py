@@ -306,7 +306,7 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     for x in inputs:
         if type(x) is list or type(x) is tuple:
             inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
-        elif isinstance(x, FOREIGN):
+        elif isinstance(x, np.ndarray) and is_foreign(type(x)):
             refuse_foreign(type(x))
     if not kwargs:
         return handler(*inputs)
@@ -452,7 +452,14 @@ def refuse_objects() -> NoReturn:
     unsupported("an operation with an array of objects", "give it a numeric dtype: x.astype(float)")
 
 
-FOREIGN = (np.matrix, np.ma.MaskedArray)  # arrays whose operators mean something else
+def is_foreign(kind: type) -> bool:
+    """Tell whether the operators of an array type mean something else: matrices, masked arrays."""
+    if kind is np.ndarray:
+        return False
+    masked = sys.modules.get("numpy.ma")  # not imported: 10 ms, and then nobody has a masked array
+    return issubclass(kind, np.matrix) or (
+        masked is not None and issubclass(kind, masked.MaskedArray)
+    )
 
 
 def refuse_foreign(kind: type) -> NoReturn:
@@ -501,7 +508,7 @@ class Tracer:
                 unsupported(dotted_name(func))
             return creator(self, *args, **kwargs)
         for kind in types:
-            if kind is not np.ndarray and kind is not type(self) and issubclass(kind, FOREIGN):
+            if kind is not np.ndarray and kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
         for value in kwargs.values():
             if value is _NOT_GIVEN:

@@ -21,7 +21,10 @@ from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
+from funcgrad.nans import check_made, new_batch, new_tape
+from funcgrad.origins import name_forward_line
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
+from funcgrad.tracebacks import boundary
 
 Leaves = list[Any]
 
@@ -73,7 +76,10 @@ class Call:
         run: Any = self.on_batch if isinstance(trace, Batch) else self.on_tape
         run = self.on_forward if isinstance(trace, Forward) else run
         outputs = run(trace, leaves, mine, values)
-        return self.closed_over(leaves) if outputs is None else outputs
+        if outputs is None:
+            return self.closed_over(leaves)
+        check_made(f"`{self.name}`", leaves, outputs)
+        return outputs  # type: ignore[no-any-return]
 
     def closed_over(self, leaves: Any) -> Leaves:
         """Say what happens when the function reads a traced value that is not an argument."""
@@ -103,6 +109,7 @@ class Call:
         outputs, pushed = self.push(values, tangents)
         if _traced_by(trace, [*outputs, *pushed]):
             return None
+        check_made(f"the derivative of `{self.name}`", (values, tangents), pushed)
         return [
             ForwardTracer(y, trace, t) if has_derivative(y) else y
             for y, t in zip(outputs, pushed, strict=True)
@@ -137,13 +144,17 @@ class Call:
 def _pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
     bwd, residuals, parents, checks = kept
     verify(checks)
-    for g, place in zip(bwd(residuals, ct), parents, strict=True):
+    grads = bwd(residuals, ct)
+    check_made("the backward pass of a function with a rule of its own", (ct, residuals), grads)
+    for g, place in zip(grads, parents, strict=True):
         if g is None or place is None:
             continue
         index, dtype = place
         if g.dtype != dtype:
             g = (g.real if dtype.kind != "c" else g).astype(dtype)
-        cts[index] = g if cts[index] is None else cts[index] + g
+        total = g if cts[index] is None else cts[index] + g
+        check_made("the sum of cotangents", (g, cts[index]), total)
+        cts[index] = total
         owned[index] = 0
 
 
@@ -180,7 +191,7 @@ def _zeros(x: Any) -> Any:
 
 def _vectorised(size: int, fun: Any, mapped: Any, values: Any) -> Leaves:
     """Call `fun` on values of which some have a leading batch axis; all array results get one."""
-    trace = Batch(size)
+    trace = new_batch(size)
     try:
         results = fun(
             *[BatchTracer(x, trace) if m else x for x, m in zip(values, mapped, strict=True)]
@@ -214,7 +225,14 @@ class VjpCall(Call):
             for g, t in zip(grads, tangents, strict=True)
             if t is not None and isinstance(g, TapeTracer) and g._trace is tape
         ]
-        return outputs, backward(tape, seeds, list(range(len(cts))))
+        pushed = backward(tape, seeds, list(range(len(cts))))
+        _check_linear(
+            f"bwd of custom_vjp({self.name}) is not linear in the cotangent, so there is no jvp.",
+            "return sums of partial derivative times cotangent, or use reverse mode alone",
+            [(nonzero(y), p) for y, p in zip(outputs, pushed, strict=True)],
+            [(value_of(tape, g), t) for g, t in zip(grads, tangents, strict=True)],
+        )
+        return outputs, pushed
 
     def batched(self, size: int, mapped: list[bool]) -> "VjpCall":
         shape: list[Any] = [
@@ -309,19 +327,12 @@ class _Linear:
         """Raise if the rule was not linear: <ct, L t> = <L^T ct, t> fails where L is none."""
         cts = [nonzero(t) for t in self.pushed]
         grads = [g for g in self.pull(cts) if g is not None]
-        pushed = sum(
-            [_paired(ct, value_of(self.tape, t)) for ct, t in zip(cts, self.pushed, strict=True)]
+        _check_linear(
+            f"the rule of custom_jvp({name}) is not linear in the tangents.",
+            "return a tangent that is a sum of partial derivative times tangent",
+            [(ct, value_of(self.tape, t)) for ct, t in zip(cts, self.pushed, strict=True)],
+            [(g, t.value) for g, t in zip(grads, tangents, strict=False)],
         )
-        pulled = sum([_paired(g, t.value) for g, t in zip(grads, tangents, strict=False)])
-        scale = abs(pushed) + abs(pulled)
-        if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
-            return
-        if np.all(np.isfinite(scale)) and np.any(abs(pushed - pulled) > 1e-2 * scale):
-            raise fail(
-                StructureError,
-                f"the rule of custom_jvp({name}) is not linear in the tangents.",
-                "return a tangent that is a sum of partial derivative times tangent",
-            )
 
     def pull(self, cts: Leaves) -> Leaves:
         seeds = [
@@ -331,6 +342,20 @@ class _Linear:
         ]
         grads = iter(backward(self.tape, seeds, list(range(sum(self.differentiable)))))
         return [next(grads) if d else None for d in self.differentiable]
+
+
+def _check_linear(what: str, fix: str, pushed: list[Any], pulled: list[Any]) -> None:
+    """Raise unless two pairings of a map and its transpose agree, as they do if the map is linear."""
+    with np.errstate(all="ignore"):  # infinite terms say nothing
+        left, right = [
+            sum([_paired(a, b) for a, b in pairs if a is not None and b is not None])
+            for pairs in (pushed, pulled)
+        ]
+    scale = abs(left) + abs(right)
+    if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
+        return
+    if np.all(np.isfinite(scale)) and np.any(abs(left - right) > 1e-2 * scale):
+        raise fail(StructureError, what, fix)
 
 
 def _paired(a: Any, b: Any) -> Any:
@@ -347,10 +372,25 @@ class Custom(Transform):
     definer = "defvjp"
 
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Any) -> None:
-        nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        nondiff = nondiff_argnums if isinstance(nondiff_argnums, tuple) else (nondiff_argnums,)
         super().__init__(fun, **({"nondiff_argnums": nondiff} if nondiff else {}))
+        if not all([isinstance(i, (int, np.integer)) for i in nondiff]):
+            raise fail(
+                ArgumentError,
+                f"nondiff_argnums of {self!r} must be an int or a tuple of ints.",
+                "count the arguments from 0: nondiff_argnums=(1,)",
+            )
         self.nondiff = nondiff
         self.signature = _signature(fun)
+
+    def _check_rules(self, how: str, *rules: Any) -> None:
+        for rule in rules:
+            if not callable(rule):
+                raise fail(
+                    ArgumentError,
+                    f"{self.definer} of {self!r} takes {how}, but got {describe(rule)}.",
+                    f"write {name_of(self.fun)}.{self.definer}({how})",
+                )
 
     def _missing(self) -> Exception:
         return fail(
@@ -403,7 +443,14 @@ def _positional(custom: Custom, args: Any, kwargs: Any) -> tuple[Any, ...]:
     """Return all arguments by position, with the defaults of those not given."""
     if custom.signature is None:
         return tuple(args)
-    bound = custom.signature.bind(*args, **kwargs)
+    try:
+        bound = custom.signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise fail(
+            ArgumentError,
+            f"`{name_of(custom.fun)}`: {error}.",
+            f"call it as {name_of(custom.fun)}{custom.signature}",
+        ) from None
     if bound.kwargs:
         raise fail(
             ArgumentError,
@@ -427,6 +474,7 @@ class CustomVjp(Custom):
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         """Set the rule: ``fwd(*args) -> (output, residuals)``, ``bwd(residuals, ct) -> cotangents``."""
+        self._check_rules("fwd, bwd", fwd, bwd)
         self.fwd, self.bwd = fwd, bwd
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -483,7 +531,11 @@ class CustomVjp(Custom):
 def _pair(who: str, what: str, result: Any) -> Any:
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return result
-    raise fail(StructureError, f"{who} must return {what}, but it returned {describe(result)}.")
+    raise fail(
+        StructureError,
+        f"{who} must return {what}, but it returned {describe(result)}.",
+        f"write return {what.strip('()')}; None will do for residuals that bwd does not need",
+    )
 
 
 class CustomJvp(Custom):
@@ -498,6 +550,7 @@ class CustomJvp(Custom):
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Set the rule: ``rule(primals, tangents) -> (output, tangent)``; non-differentiable arguments first."""
+        self._check_rules("rule", rule)
         self.rule = rule
         return rule
 
@@ -562,13 +615,16 @@ class CheckpointCall(Call):
         return self.fun(*leaves), list(leaves)
 
     def bwd(self, residuals: Leaves, cts: Leaves) -> Leaves:
-        tape = Tape()
-        places = [
-            tape.input(x) if _is_array(x) and np.result_type(x).kind in "fc" else None
-            for x in residuals
-        ]
+        tape = new_tape()
+        chosen = [_is_array(x) and np.result_type(x).kind in "fc" for x in residuals]
+        values = [x for x, c in zip(residuals, chosen) if c]
+
+        def run(tracers: Any) -> Leaves:
+            rest = iter(tracers)
+            return self.fun(*[next(rest) if c else x for x, c in zip(residuals, chosen)])  # type: ignore[no-any-return]
+
         try:
-            outputs = self.fun(*[x if t is None else t for x, t in zip(residuals, places)])
+            outputs = run([tape.input(x) for x in values])
         finally:
             tape.close()
         seeds = [
@@ -576,8 +632,12 @@ class CheckpointCall(Call):
             for y, ct in zip(outputs, cts, strict=True)
             if isinstance(y, TapeTracer) and y._trace is tape
         ]
-        grads = iter(backward(tape, seeds, [t.node for t in places if t is not None]))
-        return [None if t is None else next(grads) for t in places]
+        try:
+            grads = iter(backward(tape, seeds, list(range(len(values)))))
+        except Exception as error:
+            name_forward_line(error, tape, values, run)
+            raise
+        return [next(grads) if c else None for c in chosen]
 
     def on_forward(
         self, trace: Any, leaves: Any, mine: list[bool], values: Leaves
@@ -594,6 +654,7 @@ class CheckpointCall(Call):
         return self.fun(*leaves)  # type: ignore[no-any-return]  # right, but it keeps what it computes
 
 
+@boundary
 def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> Any:
     """Give a function its own reverse-mode rule.
 
@@ -633,6 +694,7 @@ def custom_vjp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     return CustomVjp(fun, nondiff_argnums)
 
 
+@boundary
 def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] = ()) -> Any:
     """Give a function its own forward-mode rule; the vjp is its transpose.
 
@@ -666,6 +728,7 @@ def custom_jvp(fun: Callable[..., Any], nondiff_argnums: int | tuple[int, ...] =
     return CustomJvp(fun, nondiff_argnums)
 
 
+@boundary
 def checkpoint(fun: Callable[..., Any]) -> Any:
     """Recompute a function in the backward pass in place of storing what its derivative needs.
 

@@ -8,7 +8,6 @@ import linecache
 import os
 import sys
 from itertools import islice
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ __all__ = [
     "LeakedTracerError",
     "MutatedConstantError",
     "NonDifferentiableError",
+    "NonFiniteError",
     "NonScalarOutputError",
     "PerformanceWarning",
     "ShapeError",
@@ -29,6 +29,8 @@ __all__ = [
     "TracerConversionError",
     "UnsupportedError",
     "fail",
+    "is_internal",
+    "is_own",
     "line_of_traceback",
     "location_of",
     "message",
@@ -85,6 +87,10 @@ class ShapeError(FuncgradError, ValueError):
     """A cotangent, a tangent or a batch axis has the wrong shape or dtype."""
 
 
+class NonFiniteError(FuncgradError, FloatingPointError):
+    """An operation made a NaN (or an infinity) inside ``with debug_nans():``."""
+
+
 class CheckError(FuncgradError, AssertionError):
     """A derivative does not agree with its numerical estimate."""
 
@@ -96,8 +102,7 @@ class PerformanceWarning(UserWarning):
 Error = TypeVar("Error", bound=FuncgradError)
 
 _LONGEST_SOURCE = 100
-_INSIDE = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, np.__file__))
-_OWN_MODULES = ("funcgrad", "numpy")
+_OWN, _NUMPY = (file.rpartition(os.sep)[0] + os.sep for file in (__file__, np.__file__))
 
 
 def fail(cls: type[Error], what: str, fix: str | None = None, where: str | None = None) -> Error:
@@ -171,7 +176,7 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     """
     if frame is None:
         frame = sys._getframe(1)
-    while frame is not None and _is_internal(frame):
+    while frame is not None and is_internal(frame):
         frame = frame.f_back
     return frame
 
@@ -204,7 +209,7 @@ def location_of(code: CodeType, lasti: int) -> str:
     'train.py:1 in <module>'
     """
     first, last = _lines_of(code, lasti)
-    where = f"{Path(code.co_filename).name}:{first} in {code.co_name}"
+    where = f"{code.co_filename.rpartition(os.sep)[2]}:{first} in {code.co_name}"
     source = _source(code.co_filename, first, last)
     return f"{where}: {source}" if source else where
 
@@ -224,18 +229,36 @@ def line_of_traceback(traceback: TracebackType | None) -> str | None:
     """
     found = None
     while traceback is not None:
-        if not _is_internal(traceback.tb_frame):
+        if not is_internal(traceback.tb_frame):
             found = traceback
         traceback = traceback.tb_next
     return None if found is None else location_of(found.tb_frame.f_code, found.tb_lasti)
 
 
-def _is_internal(frame: FrameType) -> bool:
+def is_own(frame: FrameType) -> bool:
+    """Tell whether a frame is this package's.
+
+    Examples
+    --------
+    >>> is_own(sys._getframe())
+    False
+    """
+    return _is_of(frame, "funcgrad", _OWN)
+
+
+def is_internal(frame: FrameType) -> bool:
+    """Tell whether a frame is this package's, NumPy's or SciPy's."""
+    return is_own(frame) or _is_of(frame, "numpy", _NUMPY) or _package(frame) == "scipy"
+
+
+def _is_of(frame: FrameType, package: str, folder: str) -> bool:
     file = frame.f_code.co_filename
-    package = str(frame.f_globals.get("__name__")).partition(".")[0]
     # Methods that dataclasses and namedtuples generate carry no file, only their module's globals.
-    generated = file == "<string>" and package in _OWN_MODULES
-    return generated or package == "scipy" or file.startswith(_INSIDE)
+    return file.startswith(folder) or (file == "<string>" and _package(frame) == package)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def _lines_of(code: CodeType, lasti: int) -> tuple[int, int]:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.arguments import Transform, name_of
+from funcgrad.arguments import Transform, check_callable, describe, name_of
 from funcgrad.batch import BatchTracer
 from funcgrad.core import Tracer
 from funcgrad.custom import VjpCall
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.jacobians import jacrev
+from funcgrad.tracebacks import boundary
 from funcgrad.transforms import vjp
 
 
@@ -43,7 +44,17 @@ class Solution(Transform):
 
     def __init__(self, f: Callable[..., Any], solver: Callable[..., Any]) -> None:
         super().__init__(f)
+        check_callable(f"the solver of {self!r}", solver, f"{self.verb}(f, solver)")
         self.solver = solver
+
+    def _start(self, x: Any) -> Any:
+        if getattr(_as_array(x), "dtype", np.dtype(object)).kind not in "biufc":
+            raise fail(
+                ArgumentError,
+                f"the start of {self!r} has a leaf that is no number: {describe(x)}.",
+                "pass an array (or a pytree of arrays) in the shape of the solution",
+            )
+        return _as_float(x)
 
     def residual(self, x: Any, *params: Any) -> Any:
         """Return what is zero at the solution."""
@@ -51,9 +62,8 @@ class Solution(Transform):
 
     def __call__(self, x0: Any, *params: Any, **kwargs: Any) -> Any:
         if kwargs:
-            x0, *params = inspect.signature(self.fun).bind(x0, *params, **kwargs).args  # type: ignore[assignment]
-            params = tuple(params)
-        x0 = tree.map(_as_float, x0)
+            params = self._positional(x0, params, kwargs)
+        x0 = tree.map(self._start, x0)
         x0_leaves, structure = tree.flatten(x0)
         leaves, treedef = tree.flatten(params)
         n = len(x0_leaves)
@@ -115,6 +125,18 @@ class Solution(Transform):
         arrays = [_as_float(x) if type(x) is float else x for x in [*x0_leaves, *leaves]]
         return tree.unflatten(structure, call(*arrays))
 
+    def _positional(self, x0: Any, params: Any, kwargs: Any) -> tuple[Any, ...]:
+        signature = inspect.signature(self.fun)
+        try:
+            return signature.bind(x0, *params, **kwargs).args[1:]
+        except TypeError as error:
+            name = name_of(self.fun)
+            raise fail(
+                ArgumentError,
+                f"`{name}`: {error}.",
+                f"pass a start and then the parameters of {name}{signature}",
+            ) from None
+
     def _checked(self, found: Any, structure: Any, like: list[Any]) -> list[Any]:
         """Return the leaves of what the solver found, or raise if they do not match the start."""
         try:
@@ -146,9 +168,13 @@ class FixedPoint(Solution):
 
 def _as_float(x: Any) -> Any:
     """Return a start as floating-point numbers: a solution need not be whole."""
-    if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
-        x = np.asarray(x)[()]
+    x = _as_array(x)
     return x.astype(np.float64) if x.dtype.kind in "biu" else x
+
+
+def _as_array(x: Any) -> Any:
+    number = isinstance(x, (int, float, complex)) and not isinstance(x, np.generic)
+    return np.asarray(x)[()] if number else x
 
 
 def _unravel(flat: Any, like: list[Any]) -> list[Any]:
@@ -161,6 +187,7 @@ def _unravel(flat: Any, like: list[Any]) -> list[Any]:
     return leaves
 
 
+@boundary
 def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     """Return a differentiable function that solves f(x, *params) = 0 for x.
 
@@ -205,6 +232,7 @@ def root(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     return Solution(f, solver)
 
 
+@boundary
 def fixed_point(f: Callable[..., Any], solver: Callable[..., Any]) -> Any:
     """Return a differentiable function that solves x = f(x, *params) for x.
 

@@ -10,13 +10,16 @@ from funcgrad.arguments import (
     Derivative,
     Inputs,
     check_arrays,
+    check_chunk_size,
     check_complex,
+    check_tuples,
     describe,
     name_of,
     split_aux,
 )
-from funcgrad.errors import ArgumentError, NonDifferentiableError, fail
+from funcgrad.errors import NonDifferentiableError, fail
 from funcgrad.mapping import vmap
+from funcgrad.tracebacks import boundary
 from funcgrad.transforms import grad, jvp, vjp
 
 
@@ -36,6 +39,7 @@ class Jacobian(Derivative):
     ) -> None:
         shown = {} if chunk_size is None else {"chunk_size": chunk_size}
         super().__init__(fun, argnums, argnames, has_aux=has_aux, holomorphic=holomorphic, **shown)
+        check_chunk_size(self, chunk_size)
         self.has_aux, self.holomorphic, self.chunk_size = has_aux, holomorphic, chunk_size
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -152,6 +156,7 @@ def _basis(x: Any) -> Any:
     return np.eye(size, dtype=dtype).reshape((size, *np.shape(x)))
 
 
+@boundary
 def jacrev(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -203,6 +208,7 @@ def jacrev(
     return Jacobian(fun, argnums, has_aux, holomorphic, argnames, chunk_size)
 
 
+@boundary
 def jacfwd(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -247,6 +253,7 @@ class Hessian(Derivative):
     ) -> None:
         shown = {} if chunk_size is None else {"chunk_size": chunk_size}
         super().__init__(fun, argnums, argnames, has_aux=has_aux, holomorphic=holomorphic, **shown)
+        check_chunk_size(self, chunk_size)
         self.has_aux = has_aux
         inner = jacrev(fun, argnums, has_aux, holomorphic, argnames=argnames)
         self.outer = jacfwd(
@@ -257,6 +264,7 @@ class Hessian(Derivative):
         return self.outer(*args, **kwargs)
 
 
+@boundary
 def hessian(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -287,6 +295,7 @@ def hessian(
     return Hessian(fun, argnums, has_aux, holomorphic, argnames, chunk_size)
 
 
+@boundary
 def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """Return the product of the Hessian of a scalar function with a vector: forward over reverse.
 
@@ -311,13 +320,7 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([6., 0.])
     """
-    for what, x in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(x, (tuple, list)):
-            raise fail(
-                ArgumentError,
-                f"hvp of `{name_of(fun)}` takes a tuple of {what}, one per argument, not {describe(x)}.",
-                "write hvp(f, (x,), (v,))",
-            )
+    check_tuples("hvp", fun, primals, tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     _, product = jvp(grad(fun, argnums), primals, tangents)
     return product

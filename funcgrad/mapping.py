@@ -11,16 +11,19 @@ from funcgrad.arguments import (
     Transform,
     call,
     check_arrays,
+    check_chunk_size,
     describe,
     label_of,
     name_of,
     parameter_name,
     parameters,
 )
-from funcgrad.batch import Batch, BatchTracer, repeated
+from funcgrad.batch import BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
+from funcgrad.nans import new_batch
+from funcgrad.tracebacks import boundary
 
 Label = Callable[[], str]  # what an error calls a leaf, made up only then
 _Size = tuple[Label, int, int]  # a mapped leaf, its axis, and the size of that axis
@@ -57,11 +60,15 @@ class Vmap(Transform):
                 ArgumentError,
                 f"in_axes of {self!r} must be an int, None, a tuple with an entry per argument, or a dict by "
                 f"argument name, not {describe(self.in_axes)}.",
+                "write in_axes=(0, None) to map the first argument and share the second",
             )
-        if self.chunk_size is not None and not (_is_int(self.chunk_size) and self.chunk_size >= 1):
-            raise fail(ArgumentError, f"chunk_size of {self!r} must be an int of at least 1.")
+        check_chunk_size(self, self.chunk_size)
         if self.fallback not in (None, "loop"):
-            raise fail(ArgumentError, f'fallback of {self!r} must be None or "loop".')
+            raise fail(
+                ArgumentError,
+                f'fallback of {self!r} must be None or "loop".',
+                'write fallback="loop" to run the examples one by one',
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arguments: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
@@ -89,7 +96,7 @@ class Vmap(Transform):
 
     def _evaluate(self, flat: "_Flat", values: list[Any], size: int) -> Any:
         """Run the function once; return output leaves with whether they are mapped, and the structure."""
-        trace = Batch(size)
+        trace = new_batch(size)
         try:
             traced = [
                 x if a is None else BatchTracer(_own_handle(x), trace)
@@ -145,6 +152,7 @@ class Vmap(Transform):
                 raise fail(
                     ArgumentError,
                     f"out_axes of {self!r} must hold ints and None, not {describe(axis)}.",
+                    "write out_axes=0, or a pytree of axes like the output",
                 )
             if axis is None:
                 if mapped:
@@ -177,7 +185,11 @@ def _move(x: Any, source: int, destination: int, what: Label) -> Any:
     ndim = x.ndim
     if not (-ndim <= source < ndim and -ndim <= destination < ndim):
         axis = destination if source == 0 else source
-        raise fail(ShapeError, f"{what()} is {axis}, but the array has shape {x.shape}.")
+        raise fail(
+            ShapeError,
+            f"{what()} is {axis}, but the array has shape {x.shape}.",
+            f"choose an axis from {-ndim} to {ndim - 1}",
+        )
     return x if source % ndim == destination % ndim else np.moveaxis(x, source, destination)
 
 
@@ -214,6 +226,7 @@ class _Flat:
             raise fail(
                 ArgumentError,
                 f"in_axes for {label()} must be an int or None, not {describe(axis)}.",
+                "give the axis that counts the examples; None for an argument that all share",
             )
         if not isinstance(x, (np.ndarray, Tracer)) or not x.ndim:
             raise fail(
@@ -246,6 +259,7 @@ def _axes_of(vmapped: Vmap, arguments: dict[Any, Any]) -> dict[Any, Any]:
             raise fail(
                 ArgumentError,
                 f"in_axes of {vmapped!r} names {unknown[0]!r}, but the arguments are {', '.join(names.values())}.",
+                "name the function's own parameters",
             )
         return {key: axes.get(name, 0) for key, name in names.items()}
     positional = [key for key in arguments if isinstance(key, int)]
@@ -279,6 +293,7 @@ def _common_size(vmapped: Vmap, sizes: list[_Size]) -> int:
     return sizes[0][2]
 
 
+@boundary
 def vmap(
     fun: Callable[..., Any],
     in_axes: Any = 0,

@@ -67,6 +67,10 @@ class Tape(Trace):
     def constant(self, value: Any) -> "TapeTracer":
         return self.input(value)
 
+    def edges(self) -> list[Record]:
+        """Return what the backward pass walks: one entry per record."""
+        return self.records
+
     def close(self) -> None:
         """Let every later use of a tracer of this tape raise."""
         self.append = leaked  # no flag to test on the hot path
@@ -199,10 +203,11 @@ def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> lis
     cost more.
     """
     quiet = hush()
+    records = tape.edges()
     try:
-        cts = _walk(tape.records, seeds, inputs, zero_stays_zero=False)
+        cts = _walk(records, seeds, inputs, zero_stays_zero=False)
         if any([has_nan(ct) for ct in cts]):
-            cts = _walk(tape.records, seeds, inputs, zero_stays_zero=True)
+            cts = _walk(records, seeds, inputs, zero_stays_zero=True)
     finally:
         unhush(quiet)
     return cts
@@ -270,13 +275,15 @@ def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
     Elementwise, `g` is `ct` times a partial derivative: both may be the zero. Of other pullbacks we
     see only the cotangent.
     """
+    zero: Any
     if getattr(pull, "elementwise", False):
-        partial = pull(np.ones_like(ct), kept)
-        return np.where((ct == 0) | (partial == 0), 0, g)
-    zero: Any = True
-    for part in ct if isinstance(ct, list) else [ct]:
-        zero = zero & np.all(part == 0)
-    return np.where(zero, 0, g)
+        zero = (ct == 0) | (pull(np.ones_like(ct), kept) == 0)
+    else:
+        zero = True
+        for part in ct if isinstance(ct, list) else [ct]:
+            zero = zero & np.all(part == 0)
+    # Elsewhere the product is as it should be, and so is its derivative, which the constant 0 would cut.
+    return np.where(zero & np.isnan(g), 0, g)
 
 
 # --- functions that bring a forward and a backward pass ------------------------------------------

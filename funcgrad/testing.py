@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.arguments import as_input, name_of
+from funcgrad.arguments import as_input, check_arrays, check_callable, describe, name_of
 from funcgrad.errors import ArgumentError, CheckError, fail
+from funcgrad.tracebacks import boundary
 from funcgrad.transforms import jvp, vjp
 
 # Central differences of step h err by h^2 f''' + eps f / h, least for h near the cube root of eps.
@@ -15,6 +16,7 @@ _STEPS = {"e": 1e-1, "f": 5e-3, "d": 6e-6, "g": 6e-6}
 _TOLERANCES = {"e": 1e-1, "f": 2e-2, "d": 1e-5, "g": 1e-5}
 
 
+@boundary
 def check_grads(
     f: Callable[..., Any],
     args: Any,
@@ -59,13 +61,8 @@ def check_grads(
     >>> from funcgrad.testing import check_grads
     >>> check_grads(lambda x: np.tanh(x) ** 2, (np.array([0.1, 0.7]),))
     """
-    modes = (modes,) if isinstance(modes, str) else tuple(modes)
-    if not modes or set(modes) - {"fwd", "rev"}:
-        raise fail(
-            ArgumentError, f"check_grads: modes must be among 'fwd' and 'rev', not {modes!r}."
-        )
-    if order < 1:
-        raise fail(ArgumentError, f"check_grads: order must be at least 1, not {order!r}.")
+    modes = (modes,) if isinstance(modes, str) else modes
+    _check_settings(f, args, order, modes, {"atol": atol, "rtol": rtol, "eps": eps})
     args = tree.map(lambda x: as_input(x, "check_grads", lambda: "an argument"), tuple(args))
     code = _code(tree.leaves(args))
     check = _Check(
@@ -74,6 +71,37 @@ def check_grads(
         _TOLERANCES[code] if rtol is None else rtol,
     )
     check.run(f, args, order, modes, name_of(f))
+
+
+def _check_settings(f: Any, args: Any, order: Any, modes: Any, numbers: dict[str, Any]) -> None:
+    check_callable("check_grads", f, "check_grads(f, (x,))")
+    if not isinstance(args, (tuple, list)):
+        raise fail(
+            ArgumentError,
+            f"check_grads of `{name_of(f)}` takes a tuple of arguments, not {describe(args)}.",
+            "write check_grads(f, (x,))",
+        )
+    if not isinstance(modes, (tuple, list, set)) or not modes or set(modes) - {"fwd", "rev"}:
+        raise fail(
+            ArgumentError,
+            f"check_grads: modes must be among 'fwd' and 'rev', not {modes!r}.",
+            'write modes="rev", or leave it out for both',
+        )
+    if not isinstance(order, (int, np.integer)) or order < 1:
+        raise fail(
+            ArgumentError,
+            f"check_grads: order must be an int of at least 1, not {order!r}.",
+            "write order=2 for first and second derivatives",
+        )
+    for name, x in numbers.items():
+        if x is not None and not (isinstance(x, (int, float, np.number)) and x >= 0):
+            raise fail(
+                ArgumentError,
+                f"check_grads: {name} must be a positive number, not {describe(x)}.",
+                "leave it out for the default of the dtype",
+            )
+    if numbers["eps"] == 0:
+        raise fail(ArgumentError, "check_grads: eps must not be 0.", "leave it out, or pass 1e-6")
 
 
 def _code(leaves: list[Any]) -> str:
@@ -90,6 +118,7 @@ class _Check:
         self.rng = np.random.default_rng(0)
 
     def run(self, f: Any, args: Any, order: int, modes: Any, name: str) -> None:
+        check_arrays("check_grads", f, tree.leaves(f(*args)))
         direction = self.like(args)
         difference = self.difference(f, args, direction)
         if "fwd" in modes:

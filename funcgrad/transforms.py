@@ -1,5 +1,6 @@
 """grad, value_and_grad, vjp, jvp and linearize: pytrees and checks around the tape and forward mode."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,10 @@ from funcgrad.arguments import (
     Derivative,
     Inputs,
     check_arrays,
+    check_callable,
     check_complex,
     check_scalar,
+    check_tuples,
     label_of,
     match,
     name_of,
@@ -23,7 +26,10 @@ from funcgrad.arguments import (
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
+from funcgrad.nans import new_forward, new_tape
+from funcgrad.origins import name_forward_line
 from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
+from funcgrad.tracebacks import boundary
 
 # --- grad ----------------------------------------------------------------------------------------
 
@@ -48,7 +54,7 @@ class ValueAndGrad(Derivative):
             check_complex(self.verb, inputs.values)
         checks: list[Any] = []  # the function may reach its arguments under other names, and write
         values = [protect(x, checks) for x in inputs.values]
-        tape = Tape()
+        tape = new_tape()
         try:
             out = inputs.call(self.fun, [tape.input(x) for x in values])
             out, aux = split_aux(self.verb, self.fun, out) if self.has_aux else (out, None)
@@ -59,7 +65,12 @@ class ValueAndGrad(Derivative):
         cts: list[Any] = [None] * len(inputs.values)
         if isinstance(out, TapeTracer) and out._trace is tape:
             seed = out.dtype.type(1)
-            cts = backward(tape, [(out.node, seed)], list(range(len(cts))))
+            try:
+                cts = backward(tape, [(out.node, seed)], list(range(len(cts))))
+            except Exception as error:
+                run = functools.partial(inputs.call, self.fun)
+                name_forward_line(error, tape, inputs.values, run)
+                raise
         return value_of(tape, out), inputs.gradients(cts, single), values_of(tape, aux)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -77,6 +88,7 @@ class Grad(ValueAndGrad):
         return (grads, aux) if self.has_aux else grads
 
 
+@boundary
 def grad(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -137,6 +149,7 @@ def grad(
     return Grad(fun, argnums, has_aux, holomorphic, argnames)
 
 
+@boundary
 def value_and_grad(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
@@ -179,7 +192,15 @@ class Pullback:
     def __repr__(self) -> str:
         return f"<pullback of {name_of(self.fun)}>"
 
-    def __call__(self, ct: Any) -> Any:
+    @boundary
+    def __call__(self, *cotangents: Any) -> Any:
+        if len(cotangents) != 1:
+            raise fail(
+                ArgumentError,
+                f"{self!r} takes one cotangent, a pytree like the output, but {len(cotangents)} came.",
+                "pass a tuple if the output is one: pullback((ct_a, ct_b))",
+            )
+        (ct,) = cotangents
         cts = tree.flatten_like(self.treedef, ct, f"the cotangent of `{name_of(self.fun)}`")
         paths = tree.paths(self.treedef)
         seeds = []
@@ -188,10 +209,16 @@ class Pullback:
             x = own(match(x, out, f"the cotangent of `{name_of(self.fun)}`{where}", "the output"))
             if isinstance(out, TapeTracer) and out._trace is self.tape:
                 seeds.append((out.node, x))
-        grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
+        try:
+            grads = backward(self.tape, seeds, list(range(len(self.inputs.values))))
+        except Exception as error:
+            run = functools.partial(self.inputs.call, self.fun)
+            name_forward_line(error, self.tape, self.inputs.values, run)
+            raise
         return self.inputs.gradients(grads, single=False)
 
 
+@boundary
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Return the output of a function and its vector-Jacobian product.
 
@@ -228,9 +255,10 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.ones(2))
     (array([3., 3.]), np.float64(3.0))
     """
+    check_callable("vjp", fun, "vjp(f, x)")
     inputs = Inputs(fun, "vjp", list(range(len(primals))), primals, {})
     inputs.values = [own(x) for x in inputs.values]
-    tape = Tape()
+    tape = new_tape()
     try:
         out = inputs.call(fun, [tape.input(x) for x in inputs.values])
     finally:
@@ -248,6 +276,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 # --- jvp -----------------------------------------------------------------------------------------
 
 
+@boundary
 def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """Return the output of a function and its Jacobian-vector product, in one forward pass.
 
@@ -292,19 +321,7 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
 
 
 def _paired(fun: Any, primals: Any, tangents: Any) -> tuple[Inputs, list[Any]]:
-    for what, x in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(x, (tuple, list)):
-            raise fail(
-                ArgumentError,
-                f"jvp of `{name_of(fun)}` takes a tuple of {what}, one per argument, not {type(x).__name__}.",
-                "write jvp(f, (x,), (v,))",
-            )
-    if len(primals) != len(tangents):
-        raise fail(
-            ArgumentError,
-            f"jvp of `{name_of(fun)}` got {len(primals)} primals and {len(tangents)} tangents.",
-            "pass one tangent per primal",
-        )
+    check_tuples("jvp", fun, primals, tangents)
     inputs = Inputs(fun, "jvp", list(range(len(primals))), tuple(primals), {})
     return inputs, directions(fun, "tangent", inputs, tangents)
 
@@ -325,7 +342,7 @@ def push_forward(
     fun: Any, inputs: Inputs, flat: list[Any], has_aux: bool, zero_stays_zero: bool
 ) -> Any:
     """Run `fun` in forward mode; return outputs, tangents and aux."""
-    trace = Forward(zero_stays_zero)
+    trace = new_forward(zero_stays_zero)
     try:
         tracers = [
             ForwardTracer(own(x), trace, own(t)) for x, t in zip(inputs.values, flat, strict=True)
@@ -365,7 +382,7 @@ class Pushforward:
     def __init__(self, pullback: "Pullback") -> None:
         self.fun, self.inputs, self.treedef = pullback.fun, pullback.inputs, pullback.treedef
         self.outputs = [value_of(pullback.tape, x) for x in pullback.outputs]
-        self.tape = Tape()
+        self.tape = new_tape()
         cts = [self.tape.input(nonzero(x)) for x in self.outputs]
         seeds = [
             (x.node, ct)
@@ -378,6 +395,7 @@ class Pushforward:
     def __repr__(self) -> str:
         return f"<pushforward of {name_of(self.fun)}>"
 
+    @boundary
     def __call__(self, *tangents: Any) -> Any:
         if len(tangents) != len(self.inputs.keys):
             raise fail(
@@ -401,6 +419,7 @@ class Pushforward:
         )
 
 
+@boundary
 def linearize(fun: Callable[..., Any], *primals: Any) -> Any:
     """Return the output of a function and its Jacobian-vector product as a function of the tangents.
 
@@ -433,5 +452,6 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> Any:
     >>> pushforward(2.0)
     np.float64(2.0)
     """
+    check_callable("linearize", fun, "linearize(f, x)")
     out, pullback = vjp(fun, *primals)
     return out, Pushforward(pullback)

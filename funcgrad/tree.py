@@ -230,7 +230,8 @@ def register_node(
     >>> unregister_node(Interval)
     """
     if not isinstance(cls, type):
-        raise fail(ArgumentError, f"tree.register_node needs a class, but got {cls!r}.")
+        what = f"tree.register_node needs a class, but got {cls!r}."
+        raise fail(ArgumentError, what, "write register_node(MyClass, flatten, unflatten).")
     if cls in _BUILT_IN or cls in _REGISTERED:
         what = f"{cls.__name__} is a registered node already."
         raise fail(ArgumentError, what, "register a class once, where it is defined.")
@@ -369,6 +370,9 @@ def unflatten(treedef: TreeDef, leaves: Iterable[Any]) -> PyTree:
     >>> unflatten(structure((1.0, [2.0])), ["a", "b"])
     ('a', ['b'])
     """
+    if not isinstance(treedef, TreeDef):
+        what = f"tree.unflatten needs a TreeDef, but got {treedef!r}."
+        raise fail(ArgumentError, what, "pass tree.structure(x), and then the leaves.")
     flat = leaves if type(leaves) is list else list(leaves)
     if len(flat) != treedef.num_leaves:
         what = f"tree.unflatten got {len(flat)} leaves for {treedef!r}."

@@ -17,6 +17,7 @@ SUBCLASSES = {"sklearn"}  # of an optional package: it needs that at its top, an
 # Each module may import those before it; a star stands for all modules of a folder.
 ORDER = [
     "errors",
+    "tracebacks",
     "memory",
     "floating",
     "tree",
@@ -25,8 +26,10 @@ ORDER = [
     "constants",
     "broadcasting",
     "reverse",
+    "origins",
     "forward",
     "batch",
+    "nans",
     "primitives.*",
     "arguments",
     "transforms",

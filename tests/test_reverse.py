@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from funcgrad import grad, jvp, value_and_grad, vjp
+from funcgrad import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, is_basic
 from funcgrad.testing import check_grads
 from tests.strategies import arrays
@@ -306,6 +306,16 @@ def test_a_dead_branch_contributes_zero_to_second_derivatives():
     np.testing.assert_array_equal(grad(fun)(x), [0, 1 + np.log(2)])
     np.testing.assert_array_equal(grad(lambda t: np.sum(grad(fun)(t)))(x), [0, 0.5])
     np.testing.assert_array_equal(jvp(grad(fun), (x,), (np.ones(2),))[1], [0, 0.5])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("outer", [jacrev, jacfwd])
+@pytest.mark.parametrize("inner", [jacrev, jacfwd])
+def test_a_dead_branch_leaves_the_second_derivative_of_a_zero_factor_alone(outer, inner):
+    def fun(t):  # the first derivative of the square is zero at 1, its second is 2
+        return np.sum((1 - t) ** 2 + np.where(t > 0, 0.0, np.sqrt(t - 1.0)))
+
+    assert outer(inner(fun))(np.array([1.0, 2.0])).tolist() == [[2, 0], [0, 2]]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

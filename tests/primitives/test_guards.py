@@ -1,0 +1,126 @@
+"""What is wrong in a primitive that a user declares is said, when it is declared or when it runs."""
+
+import numpy as np
+import pytest
+
+from funcgrad import grad, jvp, vjp, vmap
+from funcgrad.core import HANDLERS
+from funcgrad.errors import ArgumentError, ShapeError
+from funcgrad.primitives import REGISTRY, bilinear, elementwise, linear, primitive
+from funcgrad.testing import check_grads
+
+X = np.array([1.0, 2.0, 3.0])
+M = np.arange(6.0).reshape(2, 3)
+
+
+def total(x):
+    return x.sum()
+
+
+def use(**options):
+    """Return a declaration of the sum with something else in it."""
+    return primitive(
+        "total", **{"fun": total, "vjp": (lambda ct, x_shape: ct * np.ones(x_shape),)} | options
+    )
+
+
+@pytest.mark.parametrize(
+    ("declare", "what"),
+    [
+        (lambda: use(fun=3), "'total' needs a function"),
+        (lambda: use(vjp=()), "a tuple of rules"),
+        (lambda: use(vjp=lambda ct: ct), "a tuple of rules"),
+        (lambda: use(vjp=(3,)), "must be a function or None"),
+        (lambda: use(vjp=(lambda: 1.0,)), "takes no argument"),
+        (lambda: use(jvp=(3,)), "must be a function or None"),
+        (lambda: use(vjp=(lambda ct, q: ct,)), "names 'q'"),
+        (lambda: elementwise(np.sinc), "a tuple of rules"),
+        (lambda: elementwise(total, lambda q: q), "names 'q'"),
+        (lambda: elementwise(total, "x"), "must be a function or None"),
+        (lambda: linear("l", total, transpose=3, batch=None), "must be a function or None"),
+        (lambda: bilinear("b", total, vjp=3, batch=None), "a tuple of rules"),
+    ],
+)
+def test_a_declaration_that_cannot_work_is_refused(declare, what):
+    with pytest.raises(ArgumentError, match=what) as info:
+        declare()
+    assert "\n  at test_guards.py:" in str(info.value)
+    assert "\n  Fix: " in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "returned", [np.ones(2), np.ones((1, 3)), 1.0, None, "abc", [1.0, 1.0, 1.0]]
+)
+def test_a_vjp_rule_that_returns_another_shape_raises(returned):
+    wrong = use(vjp=(lambda ct: returned,))
+
+    def loss(x):
+        y = wrong(x)
+        return y * 2.0
+
+    for call in (grad(loss), lambda x: vjp(loss, x)[1](1.0), lambda x: jvp(loss, (x,), (x,))):
+        with pytest.raises(ShapeError, match="the vjp rule for x of the primitive 'total'") as info:
+            call(X)
+    with pytest.raises(ShapeError) as info:
+        grad(loss)(X)
+    assert "in loss: y = wrong(x)" in info.value.__notes__[0]
+
+
+def test_a_jvp_rule_that_returns_another_shape_raises():
+    wrong = use(jvp=(lambda t: t,))
+    with pytest.raises(ShapeError, match="a jvp rule of the primitive 'total'"):
+        jvp(wrong, (X,), (X,))
+    assert grad(wrong)(X).tolist() == [1, 1, 1]
+
+
+def test_a_batch_rule_that_loses_the_examples_raises():
+    wrong = use(batch=lambda args, mapped, settings: args[0].sum())
+    with pytest.raises(ShapeError, match="the batch rule of the primitive 'total'"):
+        vmap(wrong)(M)
+    right = use(batch=lambda args, mapped, settings: args[0].sum(axis=1))
+    assert vmap(right)(M).tolist() == [3, 12]
+
+
+def test_a_python_number_is_an_array_and_not_a_constant():
+    number = use(fun=lambda x: float(np.sum(x)))
+    assert grad(number)(X).tolist() == [1, 1, 1]
+    check_grads(number, (X,))
+
+
+@pytest.mark.parametrize("returned", [None, "abc", [1.0], (1.0, 2.0)])
+def test_a_function_that_returns_no_array_raises(returned):
+    with pytest.raises(ArgumentError, match="the function of the primitive 'total' returned"):
+        grad(use(fun=lambda x: returned))(X)
+
+
+def test_more_arguments_than_rules_raise():
+    scaled = primitive("scaled", lambda x, k: x * k, vjp=(lambda ct, k: ct * k,))
+    for call in (lambda x: scaled(x, 2.0), lambda x: scaled(2.0, x), lambda x: scaled(x, x)):
+        with pytest.raises(ArgumentError, match="got 2 arguments, but has rules for 1"):
+            grad(call)(3.0)
+    assert grad(lambda x: scaled(x, k=2.0))(3.0) == 2
+    with pytest.raises(ArgumentError, match="a traced value as its setting k"):
+        grad(lambda x: scaled(x, k=x))(3.0)
+
+
+def test_several_results_are_a_tuple():
+    pair = primitive(
+        "pair",
+        lambda x: (float(x), 2 * x),
+        vjp=(lambda ct: ct[0] + 2 * ct[1],),
+        multiple=True,
+    )
+    assert grad(lambda x: pair(x)[0] * pair(x)[1])(3.0) == 12
+    listed = primitive("listed", lambda x: [x, x], vjp=(lambda ct: ct[0],), multiple=True)
+    with pytest.raises(ArgumentError, match="write multiple=True and return a tuple"):
+        grad(lambda x: listed(x)[0])(3.0)
+
+
+def test_the_librarys_own_are_not_checked():
+    for name, own in REGISTRY.items():
+        rules = [own.fun, own.batch, *own.pulls, *own.keeps]
+        modules = [getattr(rule, "__module__", "") for rule in rules]
+        assert "funcgrad.primitives.guards" not in modules, name
+    special = pytest.importorskip("scipy.special")
+    grad(special.gammaln)(2.0)
+    assert HANDLERS[special.gammaln].fun is special.gammaln
