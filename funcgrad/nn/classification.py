@@ -104,32 +104,32 @@ def _cross_entropy_plain(
 def _cross_entropy_forward(
     needs: Needs, logits: Array, labels: Array, *, smoothing: float, reduction: str
 ) -> Any:
-    z = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    classes = logits.shape[-1]
+    rows = logits if logits.ndim == 2 else logits.reshape(labels.size, classes)
+    z = rows - np.maximum.reduce(rows, axis=1, keepdims=True)
     p = np.exp(z)
-    total = np.add.reduce(p, axis=-1, keepdims=True)
+    total = np.add.reduce(p, axis=1, keepdims=True)
     places = (np.arange(labels.size), labels.reshape(-1))
-    picked = z.reshape(-1, z.shape[-1])[places]
-    losses = np.log(total).reshape(-1) - (1 - smoothing) * picked
+    losses = np.log(total)[:, 0] - (1 - smoothing) * z[places]
     if smoothing:
-        losses -= smoothing * z.mean(axis=-1).reshape(-1)
+        losses -= smoothing * z.mean(axis=1)
     p /= total
     count = losses.size if reduction == "mean" else 1
     value = np.add.reduce(losses) / count
     if reduction == "none":
         value = losses.reshape(labels.shape)[()]
-    return value, (p, places, smoothing, count)
+    return value, (p, places, logits.shape, smoothing, count)
 
 
 def _cross_entropy_backward(ct: Array, residuals: Any) -> Any:
-    p, places, smoothing, count = residuals
+    p, places, shape, smoothing, count = residuals
     scale = ct / count
-    weight = scale[..., None] if ct.ndim else scale
+    weight = scale.reshape(-1, 1) if scale.ndim else scale
     dz = p * weight
-    rows = dz.reshape(-1, p.shape[-1])
-    rows[places] -= (1 - smoothing) * scale.reshape(-1)
+    dz[places] -= (1 - smoothing) * scale.reshape(-1)
     if smoothing:
-        dz -= smoothing / p.shape[-1] * weight
-    return dz.astype(p.dtype, copy=False), None
+        dz -= smoothing / shape[-1] * weight
+    return dz.reshape(shape), None
 
 
 _cross_entropy = Fused(_cross_entropy_plain, _cross_entropy_forward, _cross_entropy_backward)

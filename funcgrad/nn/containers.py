@@ -22,6 +22,7 @@ from funcgrad.nn.protocol import (
     describe,
     init_state,
     prepend,
+    takes,
 )
 
 __all__ = ["Residual", "Sequential"]
@@ -108,9 +109,12 @@ class Sequential:
         new = []
         for i, (layer, layer_params) in enumerate(zip(self.layers, params)):
             try:
-                x, layer_state = apply_layer(
-                    layer, layer_params, x, state=states[i], train=train, rng=rng
-                )
+                if not takes(type(layer)):  # the usual case, without the bookkeeping
+                    x, layer_state = layer.apply(layer_params, x), states[i]
+                else:
+                    x, layer_state = apply_layer(
+                        layer, layer_params, x, state=states[i], train=train, rng=rng
+                    )
             except (ShapeError, ArgumentError) as error:
                 prepend(f"layer {i} of Sequential: ", error)
                 raise

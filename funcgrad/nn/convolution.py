@@ -36,14 +36,24 @@ def _rows_by_group(rows: Array, groups: int) -> Array:
 
 def _weights_by_group(w: Array, groups: int) -> Array:
     """Arrange a weight (*kernel, C / groups, O) as (groups, taps * C / groups, O / groups)."""
-    split = w.reshape(-1, groups, w.shape[-1] // groups)
-    return split.transpose(1, 0, 2)
+    return _columns_by_group(_matrix(w), groups)
+
+
+def _columns_by_group(table: Array, groups: int) -> Array:
+    """Split the columns of a table (M, O) into groups: (groups, M, O / groups)."""
+    rows, columns = table.shape
+    return table.reshape(rows, groups, columns // groups).transpose(1, 0, 2)
+
+
+def _matrix(a: Array, axes: int = 1) -> Array:
+    """Join the last `axes` axes, and all before them: a table (-1 would fail for empty batches)."""
+    return a.reshape(math.prod(a.shape[:-axes]), math.prod(a.shape[-axes:]))
 
 
 def _product(rows: Array, w: Array, groups: int) -> Array:
     """Multiply rows (M, taps, C) by a weight: (M, O)."""
     if groups == 1:
-        return rows.reshape(rows.shape[0], -1) @ w.reshape(-1, w.shape[-1])
+        return _matrix(rows, 2) @ _matrix(w)
     y = _rows_by_group(rows, groups) @ _weights_by_group(w, groups)
     return y.transpose(1, 0, 2).reshape(rows.shape[0], w.shape[-1])
 
@@ -90,7 +100,7 @@ def _convolve_forward(
 
 def _convolve_backward(ct: Array, kept: Any) -> Any:
     needs, rows, w, windows, sides, groups, padded, shape = kept
-    ct = ct.reshape(-1, w.shape[-1])
+    ct = _matrix(ct)
     dx = dw = db = None
     if needs[0]:
         dx = _add_rows(_row_cotangents(ct, w, groups), windows, padded)[_inside(shape[1:-1], sides)]
@@ -104,18 +114,17 @@ def _convolve_backward(ct: Array, kept: Any) -> Any:
 def _row_cotangents(ct: Array, w: Array, groups: int) -> Array:
     """Return the cotangents of the rows (M, taps * C), in the order of x's channels."""
     if groups == 1:
-        return ct @ w.reshape(-1, w.shape[-1]).T
-    split = ct.reshape(len(ct), groups, -1).transpose(1, 0, 2)
-    rows = split @ _weights_by_group(w, groups).mT
-    taps = math.prod(w.shape[:-2])
-    return rows.reshape(groups, len(ct), taps, -1).transpose(1, 2, 0, 3).reshape(len(ct), -1)
+        return ct @ _matrix(w).T
+    *kernel, channels, _ = w.shape
+    rows = _columns_by_group(ct, groups) @ _weights_by_group(w, groups).mT
+    split = rows.reshape(groups, len(ct), math.prod(kernel), channels)
+    return _matrix(split.transpose(1, 2, 0, 3), 3)
 
 
 def _weight_cotangents(ct: Array, rows: Array, groups: int) -> Array:
     if groups == 1:
-        return rows.reshape(len(rows), -1).T @ ct
-    split = ct.reshape(len(ct), groups, -1).transpose(1, 0, 2)
-    dw = _rows_by_group(rows, groups).mT @ split
+        return _matrix(rows, 2).T @ ct
+    dw = _rows_by_group(rows, groups).mT @ _columns_by_group(ct, groups)
     return dw.transpose(1, 0, 2)
 
 

@@ -80,12 +80,20 @@ class Linear:
 
     def apply(self, params: Params, x: Array) -> Array:
         """Map x of shape (..., in_dim) to (..., out_dim)."""
-        shapes: dict[str, tuple[int, ...]] = {"w": (self.in_dim, self.out_dim)}
-        if self.bias:
-            shapes["b"] = (self.out_dim,)
-        params = check_params(self, params, **shapes)
-        check_last_axis(self, x, self.in_dim)
-        return affine(x, *params) if self.bias else x @ params[0]
+        shape = (self.in_dim, self.out_dim)
+        if not self.bias:
+            (w,) = check_params(self, params, w=shape)
+            check_last_axis(self, x, self.in_dim)
+            return x @ w
+        # The checks once more where one fails: to find what to say takes longer than to look.
+        if type(params) is not tuple or len(params) != 2 or params[0].shape != shape:
+            params = check_params(self, params, w=shape, b=shape[1:])
+        w, b = params
+        if b.shape != shape[1:] or x.shape[-1:] != shape[:1]:
+            check_params(self, params, w=shape, b=shape[1:])
+            check_last_axis(self, x, self.in_dim)
+        result: Array = affine(x, w, b)
+        return result
 
 
 def _affine(x: Array, w: Array, b: Array) -> Array:
@@ -94,18 +102,18 @@ def _affine(x: Array, w: Array, b: Array) -> Array:
 
 def _affine_forward(needs: Needs, x: Array, w: Array, b: Array) -> Any:
     y = x @ w
-    if np.result_type(y, b) != y.dtype:
-        return y + b, (needs, x, w)
-    return np.add(y, b, out=y if y.ndim else None), (needs, x, w)
+    y = np.add(y, b, out=y) if y.dtype == b.dtype else y + b
+    return y, (needs, x, w)
 
 
 def _affine_backward(ct: Array, residuals: Any) -> Any:
     (x_needed, w_needed, b_needed), x, w = residuals
-    rows = ct.reshape(-1, w.shape[1])  # all axes but the last are samples
+    count = math.prod(ct.shape[:-1])  # all axes but the last are samples
+    rows = ct.reshape(count, w.shape[1])
     dx = ct @ w.T if x_needed else None
-    dw = x.reshape(-1, w.shape[0]).T @ rows if w_needed else None
+    dw = x.reshape(count, w.shape[0]).T @ rows if w_needed else None
     # A product with ones, which BLAS does quicker than NumPy sums over rows.
-    db = np.ones(len(rows), rows.dtype) @ rows if b_needed else None
+    db = np.ones(count, rows.dtype) @ rows if b_needed else None
     return dx, dw, db
 
 
@@ -247,7 +255,7 @@ class Dropout:
     >>> layer.apply((), np.ones(6))
     array([1., 1., 1., 1., 1., 1.])
     >>> layer.apply((), np.ones(6), train=True, rng=np.random.default_rng(0))
-    array([2., 0., 0., 0., 2., 2.])
+    array([2., 2., 2., 0., 0., 0.])
     """
 
     rate: float = field(default=0.5, metadata=STATIC)
@@ -278,7 +286,7 @@ class Dropout:
             what = f"{self} draws at random while training, but rng is {rng!r}."
             fix = "write model.apply(params, x, train=True, rng=rng) with rng = np.random.default_rng(0)."
             raise fail(ArgumentError, what, fix)
-        draws = rng.random(x.shape, np.float32 if x.dtype == np.float32 else np.float64)
+        draws = rng.random(x.shape, np.float32)  # whatever the dtype of x, so that the mask is one
         mask: Array = np.greater_equal(draws, self.rate).astype(x.dtype)
         mask /= 1 - self.rate
         mask.flags.writeable = False  # so a tape need not copy it

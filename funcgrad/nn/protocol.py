@@ -104,7 +104,7 @@ def apply_layer(
     {'mean': array([0.2]), 'var': array([1.1])}
     """
     given: dict[str, Any] = {}
-    for name in _takes(type(layer)):
+    for name in takes(type(layer)):
         given[name] = state if name == "state" else train if name == "train" else rng
     if not given:
         return layer.apply(params, x), state
@@ -113,7 +113,7 @@ def apply_layer(
 
 
 @functools.cache  # one entry per class of layers
-def _takes(cls: type) -> tuple[str, ...]:
+def takes(cls: type) -> tuple[str, ...]:
     """Return which of state, train and rng the `apply` of a class takes."""
     parameters = inspect.signature(cls.apply).parameters  # type: ignore[attr-defined]
     return tuple([name for name in ("state", "train", "rng") if name in parameters])

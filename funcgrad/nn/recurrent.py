@@ -101,16 +101,15 @@ class _Layer(_Recurrent):
         batch = math.prod(lead)
         if carry is None:
             carry = self.init_carry(tuple(lead), x.dtype)
-        # Time first, so that a step reads and writes one block; one product serves all steps.
-        rows = np.swapaxes(x.reshape(batch, steps, width), 0, 1).reshape(steps * batch, width)
-        z = affine(rows, params[0], params[2]).reshape(steps, batch, -1)
-        states, carry = self._scan(params, z, carry, tuple(lead))
+        x = x if len(lead) == 1 else x.reshape(batch, steps, width)
+        states, carry = self._scan(params, x, carry, tuple(lead))
         if not self.return_sequence:
             return self._output(carry), carry
         return np.swapaxes(states, 0, 1).reshape((*lead, steps, self.hidden_dim)), carry
 
-    def _scan(self, params: Params, z: Array, carry: Carry, lead: tuple[int, ...]) -> Any:
+    def _scan(self, params: Params, x: Array, carry: Carry, lead: tuple[int, ...]) -> Any:
         """Return h after each step, (T, B, H), and the last carry, (*lead, H)."""
+        z = np.swapaxes(affine(x, params[0], params[2]), 0, 1)
         states = run(
             lambda row, h: self._step(params, row, h), z, carry.reshape(z.shape[1], self.hidden_dim)
         )
@@ -359,10 +358,9 @@ class LSTM(_LSTM, _Layer):
 
     return_sequence: bool = field(default=True, metadata=STATIC)
 
-    def _scan(self, params: Params, z: Array, carry: Carry, lead: tuple[int, ...]) -> Any:
-        n = self.hidden_dim
-        h, c = [part.reshape(z.shape[1], n) for part in carry]
-        states = lstm_states(z, params[1], h, c)
-        last = states[-1]
-        carry = last[:, :n].reshape((*lead, n)), last[:, n:].reshape((*lead, n))
-        return states[..., :n], carry
+    def _scan(self, params: Params, x: Array, carry: Carry, lead: tuple[int, ...]) -> Any:
+        n, (w, u, b) = self.hidden_dim, params
+        h, c = [part.reshape(len(x), n) for part in carry]
+        states = lstm_states(x, w, b, u, h, c, every=self.return_sequence)
+        carry = states[-2].reshape((*lead, n)), states[-1].reshape((*lead, n))
+        return states[:-1], carry
