@@ -98,7 +98,7 @@ def main(quick: bool = False, output: str | None = None) -> float:
     """Train, print and check the figures; return the loss."""
     text, characters = load(quick)
     rng = np.random.default_rng(0)
-    hidden, epochs, batch = (64, 60, 4) if quick else (128, 25, BATCH)
+    hidden, epochs, batch = (64, 70, 4) if quick else (128, 25, BATCH)
     text, unseen = (text, text[:0]) if quick else np.split(text, [len(text) * 9 // 10])
     columns = text[: len(text) // batch * batch].reshape(batch, -1).T  # each reads its own part
     params = init(rng, len(characters), hidden)

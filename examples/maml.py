@@ -118,8 +118,8 @@ def main(quick: bool = False, output: str | None = None) -> dict[str, list[float
     print("loss on new tasks after 0 to 5 steps of learning")
     for name, curve in curves.items():
         print(f"{name:21}", *(f"{value:6.3f}" for value in curve))
-    assert curves["MAML"][1] < (0.8 if quick else 0.3) * curves["MAML"][0]
-    assert curves["MAML"][1] < (0.8 if quick else 0.3) * min(curves["trained on all tasks"])
+    assert curves["MAML"][1] < (0.9 if quick else 0.3) * curves["MAML"][0]
+    assert curves["MAML"][1] < (0.9 if quick else 0.3) * min(curves["trained on all tasks"])
     if output:
         draw(output, start, curves)
     return curves

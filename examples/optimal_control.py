@@ -67,7 +67,7 @@ def main(quick: bool = False, output: str | None = None) -> float:
     """Optimise, print and check the figures; return the last angle, in degrees off upright."""
     steps = 60 if quick else 200
     start = 0.1 * np.random.default_rng(0).normal(size=steps)
-    controls, info = nn.LBFGS().minimize(value_and_grad(cost), start, steps=60 if quick else 200)
+    controls, info = nn.LBFGS().minimize(value_and_grad(cost), start, steps=100 if quick else 200)
     torques, angles, speeds = rollout(controls)
     off = float(np.degrees(np.arccos(-np.cos(angles[-1]))))
     swings = int(np.sum(np.diff(np.sign(torques)) != 0))

@@ -19,6 +19,8 @@ from funcgrad.transforms import value_and_grad
 __all__ = ["Fitted", "batches", "fit", "plot_history"]
 
 PyTree: TypeAlias = Any
+_AT_ONCE = 1000  # examples of the validation data, lest convolutions need memory for all
+
 History: TypeAlias = dict[str, list[float]]
 Callback: TypeAlias = Callable[[int, PyTree, History], Any]
 
@@ -170,9 +172,7 @@ def fit(
                     measured.add(_measures(value, metric, outputs, targets), _count(targets))
                 row = measured.mean()
                 if validation is not None:
-                    inputs, targets = validation
-                    outputs, _ = apply_layer(model, params, inputs, state=state)
-                    held_out = _measures(loss(outputs, targets), metric, outputs, targets)
+                    held_out = _evaluate(model, loss, metric, params, state, validation)
                     row |= {f"validation_{name}": value for name, value in held_out.items()}
                     waited = 0 if held_out["loss"] < lowest else waited + 1
                     if not waited:
@@ -265,6 +265,16 @@ class _Mean:
 
     def mean(self) -> dict[str, float]:
         return {name: total / self.count for name, total in self.totals.items()}
+
+
+def _evaluate(
+    model: Any, loss: Any, metric: Any, params: PyTree, state: PyTree, data: PyTree
+) -> dict[str, float]:
+    measured = _Mean()
+    for inputs, targets in batches(data, _AT_ONCE):
+        outputs, _ = apply_layer(model, params, inputs, state=state)
+        measured.add(_measures(loss(outputs, targets), metric, outputs, targets), _count(targets))
+    return measured.mean()
 
 
 def _measures(value: Any, metric: Any, outputs: Any, targets: Any) -> dict[str, float]:

@@ -84,6 +84,23 @@ def test_the_best_parameters_by_validation_come_back(data):
     assert params is kept[best]
 
 
+def test_validation_in_parts_is_the_mean_over_all_examples(data, monkeypatch):
+    histories = []
+    for at_once in (1000, 7):
+        monkeypatch.setattr(training, "_AT_ONCE", at_once)
+        fitted = nn.fit(
+            MODEL,
+            nn.mean_squared_error,
+            data,
+            nn.SGD(0.05),
+            2,
+            validation=data,
+            metric=mean_absolute,
+        )
+        histories.append([fitted.history[f"validation_{name}"] for name in ("loss", "metric")])
+    np.testing.assert_allclose(*histories)
+
+
 def test_patience_runs_out_on_nan_too(data):
     with np.errstate(all="ignore"):
         params, _, history = nn.fit(

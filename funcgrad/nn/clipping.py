@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 
-def global_norm(tree_: PyTree) -> Any:
+def global_norm(pytree: PyTree) -> Any:
     """Return the Euclidean norm of all the numbers of a pytree together.
 
     Parameters
     ----------
-    tree_ : pytree of arrays
+    pytree : pytree of arrays
 
     Returns
     -------
@@ -40,7 +40,7 @@ def global_norm(tree_: PyTree) -> Any:
     >>> global_norm({"w": np.array([3.0, 0.0]), "b": np.array(4.0)})
     np.float64(5.0)
     """
-    return np.sqrt(sum([np.square(np.abs(leaf)).sum() for leaf in tree.leaves(tree_)], 0.0))
+    return np.sqrt(sum([np.square(np.abs(leaf)).sum() for leaf in tree.leaves(pytree)], 0.0))
 
 
 def clip_by_global_norm(grads: PyTree, max_norm: float) -> PyTree:
