@@ -39,7 +39,7 @@ from funcgrad.nn.activations import (
     softplus,
     tanh,
 )
-from funcgrad.nn.adaptive import Adagrad, Adam, AdamW, Lion, RMSprop
+from funcgrad.nn.adaptive import Adagrad, Adam, AdamW, RMSprop
 from funcgrad.nn.attention import MultiHeadAttention, attention
 from funcgrad.nn.classification import (
     multiclass_hinge,
@@ -77,6 +77,7 @@ from funcgrad.nn.initializers import (
 )
 from funcgrad.nn.layers import Dropout, Embedding, Flatten, Lambda, Linear
 from funcgrad.nn.lbfgs import LBFGS
+from funcgrad.nn.lion import Lion
 from funcgrad.nn.losses import (
     half_squared_error,
     huber,

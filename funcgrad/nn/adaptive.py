@@ -1,7 +1,7 @@
 """Optimizers that scale each entry of the gradient by what they have seen of it.
 
-Owns the rules of Adam, AdamW, RMSprop, Adagrad and Lion. A rule builds new arrays and then works in
-place on those alone. Must not know pytrees: `Optimizer` pairs the leaves. Read next: `clipping.py`.
+Owns the rules of Adam, AdamW, RMSprop and Adagrad. A rule builds new arrays and then works in
+place on those alone. Must not know pytrees: `Optimizer` pairs the leaves. Read next: `lion.py`.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import numpy as np
 
 from funcgrad.nn.optimizers import STATIC, Kept, LearningRate, Optimizer, Rule, is_zero
 
-__all__ = ["Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
+__all__ = ["Adagrad", "Adam", "AdamW", "RMSprop"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Adam(Optimizer):
         size, eps = lr * root / (1 - b1**step), self.eps * root
 
         def rule(g: Any, m: Any, v: Any) -> tuple[Any, Any, Any]:
-            m, v = _mean(b1, m, g), _mean_square(b2, v, g)
+            m, v = running_mean(b1, m, g), _mean_square(b2, v, g)
             change = _over_root(m, v, eps)
             change *= size
             return change, m, v
@@ -184,7 +184,7 @@ class RMSprop(Optimizer):
             kept, variance = [v], v
             if centered:
                 mean, others = others[0], others[1:]
-                kept.append(_mean(decay, mean, g))
+                kept.append(running_mean(decay, mean, g))
                 # Rounding may leave the variance of a constant gradient below zero.
                 variance = np.maximum(v - _squared(kept[-1]), 0)
             change = _over_root(g, variance, eps)
@@ -259,64 +259,12 @@ class Adagrad(Optimizer):
         return rule
 
 
-@dataclass(frozen=True)
-class Lion(Optimizer):
-    """Steps of one size, in the direction of the sign of a mean gradient.
-
-    The change is ``lr * (sign(b1 * m + (1 - b1) * g) + weight_decay * p)``, and then
-    ``m = b2 * m + (1 - b2) * g``, from 0.
-
-    Parameters
-    ----------
-    lr : float, or callable, default 0.0001
-        The learning rate, or a function of the number of steps taken, such as `CosineDecay`;
-        three to ten times smaller than Adam's.
-    b1, b2 : float, default 0.9 and 0.99
-    weight_decay : float, default 0
-        Decoupled, as in `AdamW`.
-    mask
-        As in `Adam`.
-
-    Raises
-    ------
-    ArgumentError
-        If a setting is out of its range.
-
-    References
-    ----------
-    X. Chen et al., Symbolic discovery of optimization algorithms, NeurIPS 2023.
-
-    Examples
-    --------
-    >>> opt = Lion(lr=0.1)
-    >>> params = np.array([1.0, 2.0])
-    >>> opt.update(np.array([3.0, -0.5]), opt.init(params), params)[0]
-    array([0.9, 2.1])
-    """
-
-    lr: LearningRate = field(default=1e-4, metadata=STATIC)
-    b1: float = field(default=0.9, metadata=STATIC)
-    b2: float = field(default=0.99, metadata=STATIC)
-    weight_decay: float = field(default=0, kw_only=True, metadata=STATIC)
-    mask: Any = field(default=None, kw_only=True, repr=False, metadata=STATIC)
-    decoupled: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        self._check(lr=np.inf, b1=1, b2=1, weight_decay=np.inf)
-
-    def _kept(self) -> Kept:
-        return {"mean": np.zeros_like}
-
-    def _rule(self, lr: Any, step: Any) -> Rule:
-        b1, b2 = self.b1, self.b2
-        return lambda g, m: (lr * np.sign(_mean(b1, m, g)), _mean(b2, m, g))
-
-
 def _real_zeros(p: Any) -> Any:
     return np.zeros_like(np.real(p))
 
 
-def _mean(memory: Any, old: Any, new: Any) -> Any:
+def running_mean(memory: Any, old: Any, new: Any) -> Any:
+    """Return memory * old + (1 - memory) * new, in new memory."""
     mean = new - old  # old + (1 - memory) * (new - old) takes one array less
     mean *= 1 - memory
     mean += old

@@ -22,6 +22,7 @@ ValueAndGrad: TypeAlias = Callable[[PyTree], tuple[Any, PyTree]]
 SUFFICIENT, CURVATURE = 1e-4, 0.9  # c1 and c2 of the Wolfe conditions
 _ROUNDING = 64  # of the function's value, in units of its last place
 _TRIALS = 25  # evaluations in one line search
+_PATIENCE = 4  # steps that lower neither value nor gradient
 
 
 class _Point(NamedTuple):
@@ -105,7 +106,7 @@ class LBFGS:
     def minimize(
         self, fun: ValueAndGrad, params: PyTree, steps: int = 200, tol: float = 1e-6
     ) -> tuple[PyTree, dict[str, Any]]:
-        """Take steps until no entry of the gradient exceeds `tol`, or no step leads further down.
+        """Take steps until no entry of the gradient exceeds `tol`, or no step leads further.
 
         Parameters
         ----------
@@ -125,12 +126,13 @@ class LBFGS:
         """
         x, at, unravel = self._start(fun, params)
         state, point = self.init(params), _Point(0.0, *_evaluate(at, x))
-        while not (converged := _is_small(point.grad, tol)) and state["step"] < steps:
-            fresh = not state["changes"].any()
-            end, state = self._iterate(at, state, point)
-            if fresh and not np.any(end.x != point.x):
-                break  # not even straight down
-            point = end
+        lowest, smallest, idle = point.value, _size(point.grad), 0
+        while _size(point.grad) > tol and state["step"] < steps and idle < _PATIENCE:
+            point, state = self._iterate(at, state, point)
+            better = point.value < lowest or _size(point.grad) < smallest
+            idle = 0 if better else idle + 1
+            lowest, smallest = min(lowest, point.value), min(smallest, _size(point.grad))
+        converged = _size(point.grad) <= tol
         info = {"value": point.value, "steps": state["step"], "converged": bool(converged)}
         return unravel(point.x), info
 
@@ -186,8 +188,8 @@ def _evaluate(at: Any, x: Any) -> tuple[Any, Any, Any, Any]:
     return value, 0.0, x, grad
 
 
-def _is_small(grad: Any, tol: float) -> bool:
-    return not grad.size or bool(np.abs(grad).max() <= tol)
+def _size(grad: Any) -> Any:
+    return np.abs(grad).max() if grad.size else 0.0
 
 
 def _direction(grad: Any, changes: Any, grad_changes: Any) -> Any:

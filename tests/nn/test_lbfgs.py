@@ -87,6 +87,25 @@ def test_lbfgs_stops_where_nothing_leads_down():
     assert np.abs(x).max() < 1e-6
 
 
+def test_lbfgs_stops_at_the_limit_of_single_precision(rng):
+    a, b = rng.normal(size=(50, 30)).astype(np.float32), rng.normal(size=50).astype(np.float32)
+
+    def loss(x):
+        return 1000 * np.sum((a @ x - b) ** 2)
+
+    x, info = nn.LBFGS().minimize(value_and_grad(loss), np.zeros(30, np.float32), tol=1e-9)
+    np.testing.assert_allclose(x, np.linalg.lstsq(a, b)[0], atol=1e-4)
+    assert not info["converged"]
+    assert info["steps"] < 150
+
+
+def test_lbfgs_goes_nowhere_from_nan():
+    fun = value_and_grad(lambda x: np.nan * np.sum(x))
+    x, info = nn.LBFGS().minimize(fun, np.ones(2))
+    np.testing.assert_array_equal(x, 1)
+    assert not info["converged"]
+
+
 def test_a_step_of_lbfgs_can_be_differentiated():
     opt = nn.LBFGS()
 
