@@ -73,9 +73,7 @@ class Optimizer:
     lr: LearningRate
     weight_decay: float
     mask: Any
-    decoupled: ClassVar[bool] = (
-        False  # True: decay shrinks the parameter itself, not by way of its gradient
-    )
+    decoupled: ClassVar[bool] = False  # True: decay shrinks the parameter, not via its gradient
 
     def init(self, params: PyTree) -> dict[str, PyTree]:
         """Return the state before the first step: the step count, and zeros for what is kept."""
@@ -126,7 +124,7 @@ class Optimizer:
     def _check_state(self, state: PyTree, names: tuple[str, ...]) -> None:
         expected = {"step", *names}
         if not isinstance(state, dict) or state.keys() != expected:
-            got = f"the keys {sorted(state)}" if isinstance(state, dict) else type(state).__name__
+            got = f"the keys {list(state)}" if isinstance(state, dict) else type(state).__name__
             name = type(self).__name__
             what = (
                 f"state does not match: {name} keeps a dict of {sorted(expected)}, but got {got}."
