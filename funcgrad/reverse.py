@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import restore
-from funcgrad.constants import COPY_BYTES, checked, protect
+from funcgrad.constants import COPY_BYTES, checked, protect, verify
 from funcgrad.core import (
     HANDLERS,
     Primitive,
@@ -230,6 +230,8 @@ def _walk(  # noqa: C901  # one loop, a branch per kind of edge
         cts[index] = None  # the memory of a cotangent is free as soon as it has been handed on
         for parent, pull, kept, fix in record:
             if fix is ACCUMULATES:
+                if zero_stays_zero and pull is _pull_fused:
+                    pull = _pull_unfused
                 pull(cts, owned, parent, ct, kept)
                 continue
             g = ct if pull is None else pull(ct, kept)
@@ -282,6 +284,61 @@ def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
             zero = zero & np.all(part == 0)
     # Elsewhere the product is as it should be, and so is its derivative, which the constant 0 would cut.
     return np.where(zero & np.isnan(g), 0, g)
+
+
+# --- functions that bring a forward and a backward pass ------------------------------------------
+
+
+def _record_fused(tape: Tape, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """Run a function's own forward pass as one record, if all arrays are plain; else trace it."""
+    values, nodes = list(args), []
+    for i, x in enumerate(args):
+        node = None
+        if isinstance(x, Tracer):
+            if x._trace is not tape or isinstance(x.value, Tracer):
+                return fused.plain(*args, **settings)
+            values[i], node = x.value, x.node
+        nodes.append(node)
+    checks: list[Any] = []
+    values = [protect(v, checks) if v is x else v for v, x in zip(values, args)]
+    ans, residuals = fused.forward([node is not None for node in nodes], *values, **settings)
+    index = len(tape.records)
+    kept = (fused, residuals, values, nodes, settings, checks)
+    tape.append(((index, _pull_fused, kept, ACCUMULATES),))
+    return TapeTracer(ans, tape, index)
+
+
+def _pull_fused(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
+    """Hand on what the function's own backward pass gives."""
+    fused, residuals, values, nodes, _, checks = kept
+    if isinstance(ct, Tracer):
+        _pull_unfused(cts, owned, parent, ct, kept)
+        return
+    verify(checks)
+    _add_cotangents(cts, owned, zip(fused.backward(ct, residuals), values, nodes))
+
+
+def _pull_unfused(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
+    """Hand on what the function's NumPy code gives, recorded now: for traced cotangents and for zeros."""
+    fused, _, values, nodes, settings, checks = kept
+    verify(checks)
+    tape = Tape()
+    xs = [x if node is None else tape.input(x) for x, node in zip(values, nodes)]
+    ans = fused.plain(*xs, **settings)
+    tape.close()
+    rest = iter(backward(tape, [(ans.node, ct)], [x.node for x in xs if type(x) is TapeTracer]))
+    grads = [None if node is None else next(rest) for node in nodes]
+    _add_cotangents(cts, owned, zip(grads, values, nodes))
+
+
+def _add_cotangents(cts: list[Any], owned: bytearray, grads: Any) -> None:
+    for g, x, node in grads:
+        if node is None or g is None:
+            continue
+        if g.dtype != x.dtype:
+            g = g.astype(x.dtype)
+        cts[node] = g if cts[node] is None else cts[node] + g
+        owned[node] = 0
 
 
 # --- reads -----------------------------------------------------------------------------------------
@@ -504,9 +561,13 @@ class TapeTracer(Tracer):
         tape.append(((self.node, primitive.pulls[0], kept, fix),))
         return TapeTracer(ans, tape, index)
 
+    def __fused__(self, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Take part in a function that brings its own passes: `funcgrad.nn.fused` tells which."""
+        return _record_fused(self._trace, fused, args, settings)
+
     def __getitem__(self, index: Any) -> Any:
         kind = type(index)
-        if kind is not int and kind is not slice:
+        if kind is not int and kind is not slice and not (kind is tuple and is_basic(index)):
             return HANDLERS["getitem"](self, index)
         x = self.value
         tape = self._trace

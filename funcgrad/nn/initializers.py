@@ -16,11 +16,18 @@ from funcgrad.errors import ArgumentError, ShapeError, fail
 
 __all__ = [
     "Initializer",
+    "constant",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
     "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
     "xavier_normal",
     "xavier_uniform",
     "zeros",
@@ -61,6 +68,73 @@ def zeros(rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64)
     return np.zeros(shape, dtype)
 
 
+def ones(rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64) -> Array:
+    """Return ones: the usual start of scales.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Not used, and left as it is.
+    shape : tuple of int
+    dtype : dtype, default float64
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> ones(np.random.default_rng(0), (3,), np.float32)
+    array([1., 1., 1.], dtype=float32)
+    """
+    return np.ones(shape, dtype)
+
+
+def constant(value: float) -> Initializer:
+    """Make an initializer that fills with one number.
+
+    Parameters
+    ----------
+    value : float
+
+    Returns
+    -------
+    callable
+        ``init(rng, shape, dtype=np.float64) -> ndarray``.
+
+    Raises
+    ------
+    ArgumentError
+        If `value` is no number.
+
+    Examples
+    --------
+    >>> constant(0.5)
+    constant(value=0.5)
+    >>> constant(0.5)(np.random.default_rng(0), (2,))
+    array([0.5, 0.5])
+    """
+    return _Constant(value)
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A class, not a closure, so that it pickles and compares; likewise those below."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        _check_number("the value of nn.constant is a number", self.value)
+
+    def __call__(
+        self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
+    ) -> Array:
+        return np.full(shape, self.value, dtype)
+
+    def __repr__(self) -> str:
+        return f"constant(value={self.value!r})"
+
+
 def normal(stddev: float = 0.01) -> Initializer:
     """Make an initializer that draws from the normal distribution of mean 0.
 
@@ -91,15 +165,10 @@ def normal(stddev: float = 0.01) -> Initializer:
 
 @dataclass(frozen=True)
 class _Normal:
-    """A class, not a closure, so that it pickles and compares."""
-
     stddev: float
 
     def __post_init__(self) -> None:
-        stddev: Any = self.stddev
-        if not isinstance(stddev, (int, float, np.floating)) or not stddev >= 0:
-            what = f"the stddev of nn.normal is a number >= 0, but got {stddev!r}."
-            raise fail(ArgumentError, what, "write nn.normal(stddev=0.01)(rng, shape) to draw.")
+        _check_stddev("normal", self.stddev)
 
     def __call__(
         self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
@@ -108,6 +177,108 @@ class _Normal:
 
     def __repr__(self) -> str:
         return f"normal(stddev={self.stddev!r})"
+
+
+def truncated_normal(stddev: float = 0.01) -> Initializer:
+    """Make an initializer that draws from the normal distribution within two standard deviations.
+
+    Parameters
+    ----------
+    stddev : float, default 0.01
+        The standard deviation before what lies beyond +-2 stddev is drawn again; after it, it is
+        0.8796 stddev.
+
+    Returns
+    -------
+    callable
+        ``init(rng, shape, dtype=np.float64) -> ndarray``.
+
+    Raises
+    ------
+    ArgumentError
+        If `stddev` is negative or no number.
+
+    Examples
+    --------
+    >>> draws = truncated_normal(stddev=0.1)(np.random.default_rng(0), (1000,))
+    >>> bool((abs(draws) <= 0.2).all())
+    True
+    """
+    return _TruncatedNormal(stddev)
+
+
+@dataclass(frozen=True)
+class _TruncatedNormal:
+    stddev: float
+
+    def __post_init__(self) -> None:
+        _check_stddev("truncated_normal", self.stddev)
+
+    def __call__(
+        self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
+    ) -> Array:
+        draws = np.asarray(_generator(rng).standard_normal(shape))
+        beyond = np.abs(draws) > 2
+        while beyond.any():  # one in 22 is drawn again
+            draws[beyond] = rng.standard_normal(int(beyond.sum()))
+            beyond = np.abs(draws) > 2
+        return (self.stddev * draws).astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"truncated_normal(stddev={self.stddev!r})"
+
+
+def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
+    """Make an initializer that draws uniformly from an interval.
+
+    Parameters
+    ----------
+    low, high : float, default -0.05 and 0.05
+
+    Returns
+    -------
+    callable
+        ``init(rng, shape, dtype=np.float64) -> ndarray``.
+
+    Raises
+    ------
+    ArgumentError
+        If a bound is no number, or `high` is less than `low`.
+
+    Examples
+    --------
+    >>> uniform(0.0, 1.0)
+    uniform(low=0.0, high=1.0)
+    """
+    return _Uniform(low, high)
+
+
+@dataclass(frozen=True)
+class _Uniform:
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_number("the lower bound of nn.uniform is a number", self.low)
+        _check_number("the upper bound of nn.uniform is a number from `low`", self.high, self.low)
+
+    def __call__(
+        self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
+    ) -> Array:
+        return _generator(rng).uniform(self.low, self.high, shape).astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"uniform(low={self.low!r}, high={self.high!r})"
+
+
+def _check_stddev(name: str, stddev: Any) -> None:
+    _check_number(f"the stddev of nn.{name} is a number >= 0", stddev, 0)
+
+
+def _check_number(claim: str, number: Any, least: float = -math.inf) -> None:
+    if not isinstance(number, (int, float, np.floating)) or not number >= least:
+        fix = "write nn.normal(stddev=0.01)(rng, shape) to draw."
+        raise fail(ArgumentError, f"{claim}, but got {number!r}.", fix)
 
 
 def xavier_normal(
@@ -255,6 +426,119 @@ def he_uniform(rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.flo
     True
     """
     return _draw_uniform(rng, shape, dtype, 2 / _fans(shape)[0])
+
+
+def lecun_normal(rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64) -> Array:
+    """Draw from the normal distribution of variance 1 / fan_in.
+
+    A unit's input has then the variance of the entries of x. For tanh, and for SELU networks.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        ``(..., n_in, n_out)``.
+    dtype : dtype, default float64
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ShapeError
+        If `shape` has fewer than two axes.
+
+    References
+    ----------
+    Y. LeCun, L. Bottou, G. Orr and K.-R. Mueller, Efficient backprop, in Neural Networks: Tricks of
+    the Trade, 1998, section 4.6.
+
+    Examples
+    --------
+    >>> weight = lecun_normal(np.random.default_rng(0), (100, 300))
+    >>> round(float(weight.std()), 2), (1 / 100) ** 0.5
+    (0.1, 0.1)
+    """
+    return _draw_normal(rng, shape, dtype, 1 / _fans(shape)[0])
+
+
+def lecun_uniform(rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64) -> Array:
+    """Draw uniformly from +-sqrt(3 / fan_in).
+
+    The variance is that of `lecun_normal`, 1 / fan_in.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        ``(..., n_in, n_out)``.
+    dtype : dtype, default float64
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ShapeError
+        If `shape` has fewer than two axes.
+
+    References
+    ----------
+    Y. LeCun, L. Bottou, G. Orr and K.-R. Mueller, Efficient backprop, 1998.
+
+    Examples
+    --------
+    >>> weight = lecun_uniform(np.random.default_rng(0), (3, 4))
+    >>> bool((abs(weight) <= 1.0).all())
+    True
+    """
+    return _draw_uniform(rng, shape, dtype, 1 / _fans(shape)[0])
+
+
+def orthogonal(
+    rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64, gain: float = 1.0
+) -> Array:
+    """Draw a matrix with orthonormal columns (or rows, where it is wider than high), times `gain`.
+
+    The distribution is uniform over such matrices. A weight with more axes is taken as the matrix of
+    shape (fan_in, n_out).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        ``(..., n_in, n_out)``.
+    dtype : dtype, default float64
+    gain : float, default 1.0
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ShapeError
+        If `shape` has fewer than two axes.
+
+    References
+    ----------
+    A. Saxe, J. McClelland and S. Ganguli, Exact solutions to the nonlinear dynamics of learning in
+    deep linear neural networks, ICLR 2014. The signs: F. Mezzadri, How to generate random matrices
+    from the classical compact groups, Notices of the AMS 54, 2007.
+
+    Examples
+    --------
+    >>> w = orthogonal(np.random.default_rng(0), (5, 3))
+    >>> bool(np.allclose(w.T @ w, np.eye(3)))
+    True
+    """
+    rows, columns = _fans(shape)[0], shape[-1]
+    tall = (max(rows, columns), min(rows, columns))
+    q, r = np.linalg.qr(_generator(rng).standard_normal(tall))
+    q = q * np.where(np.diagonal(r) < 0, -1, 1)  # without it, QR's own choice of signs would show
+    return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype, copy=False)
 
 
 # The first author's family name and his first name are both in use.

@@ -1,38 +1,34 @@
-"""Layers: frozen dataclasses of settings, with two pure methods.
+"""The layers of everyday: Linear, Embedding, Dropout, and those without parameters of their own.
 
-``init(rng) -> params`` draws a pytree of arrays, ``apply(params, x) -> y`` is plain NumPy. A layer
-holds no arrays and never changes; any object with these two methods can stand in a `Sequential`.
-Must not know losses or optimizers. Read next: `losses.py`.
+Layers are frozen dataclasses of settings, with two pure methods: ``init(rng) -> params`` draws a
+pytree of arrays, ``apply(params, x) -> y`` is plain NumPy. A layer holds no arrays and never changes;
+`protocol.py` tells what else `apply` may take. Must not know losses or optimizers. Read next:
+`containers.py`.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import index
-from textwrap import indent
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from funcgrad.errors import ArgumentError, FuncgradError, ShapeError, fail
-from funcgrad.nn import activations
-from funcgrad.nn.activations import Array, Axis
-from funcgrad.nn.initializers import Initializer, xavier_normal, zeros
+from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.nn.activations import Array
+from funcgrad.nn.fused import Fused, Needs
+from funcgrad.nn.initializers import Initializer, normal, xavier_normal, zeros
+from funcgrad.nn.protocol import (
+    SAME_LAYER,
+    STATIC,
+    Params,
+    check_last_axis,
+    check_params,
+    check_positive,
+    describe,
+)
 
-__all__ = ["Layer", "Linear", "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh"]
-
-Params: TypeAlias = Any  # a pytree of arrays
-
-_STATIC = {"static": True}  # a setting: no leaf when a layer is an argument of a transform
-
-
-class Layer(Protocol):
-    """What a `Sequential` needs of its layers."""
-
-    def init(self, rng: np.random.Generator) -> Params:
-        """Draw the parameters: a pytree of arrays."""
-
-    def apply(self, params: Params, x: Array) -> Array:
-        """Compute the output; neither `params` nor `x` is changed."""
+__all__ = ["Dropout", "Embedding", "Flatten", "Lambda", "Linear", "Stateless"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,8 @@ class Linear:
         The widths of input and output.
     weight_init, bias_init : callable, default `xavier_normal` and `zeros`
         ``init(rng, shape, dtype) -> array``.
+    bias : bool, default True
+        Whether there is a bias; without it the parameters are ``(w,)``.
     dtype : dtype, default float64
         Of the parameters.
 
@@ -65,223 +63,275 @@ class Linear:
     (10, 3)
     """
 
-    in_dim: int = field(metadata=_STATIC)
-    out_dim: int = field(metadata=_STATIC)
-    weight_init: Initializer = field(default=xavier_normal, repr=False, metadata=_STATIC)
-    bias_init: Initializer = field(default=zeros, repr=False, metadata=_STATIC)
-    dtype: DTypeLike = field(default=np.float64, kw_only=True, repr=False, metadata=_STATIC)
+    in_dim: int = field(metadata=STATIC)
+    out_dim: int = field(metadata=STATIC)
+    weight_init: Initializer = field(default=xavier_normal, repr=False, metadata=STATIC)
+    bias_init: Initializer = field(default=zeros, repr=False, metadata=STATIC)
+    bias: bool = field(default=True, kw_only=True, repr=False, metadata=STATIC)
+    dtype: DTypeLike = field(default=np.float64, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_width("in_dim", self.in_dim)
-        _check_width("out_dim", self.out_dim)
+        check_positive(self, in_dim=self.in_dim, out_dim=self.out_dim)
 
-    def init(self, rng: np.random.Generator) -> tuple[Array, Array]:
+    def init(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """Draw ``(w, b)`` of shapes (in_dim, out_dim) and (out_dim,)."""
         w = self.weight_init(rng, (self.in_dim, self.out_dim), self.dtype)
-        b = self.bias_init(rng, (self.out_dim,), self.dtype)
-        return w, b
+        return (w, self.bias_init(rng, (self.out_dim,), self.dtype)) if self.bias else (w,)
 
     def apply(self, params: Params, x: Array) -> Array:
         """Map x of shape (..., in_dim) to (..., out_dim)."""
-        w, b = self._unpack(params)
-        shape = getattr(x, "shape", ())
-        if not shape or shape[-1] != self.in_dim:
-            what = f"{self} needs x of shape (..., {self.in_dim}), but got x of shape {shape}."
-            raise fail(ShapeError, what, f"make the last axis of x {self.in_dim} long.")
-        return x @ w + b
-
-    def _unpack(self, params: Params) -> tuple[Array, Array]:
-        if not isinstance(params, (tuple, list)) or len(params) != 2:
-            what = f"{self} needs the parameters (w, b), but got {_describe(params)}."
-            raise fail(ArgumentError, what, "pass what init(rng) of the same layer returned.")
+        shape = (self.in_dim, self.out_dim)
+        if not self.bias:
+            (w,) = check_params(self, params, w=shape)
+            check_last_axis(self, x, self.in_dim)
+            return x @ w
+        # The checks once more where one fails: to find what to say takes longer than to look.
+        if type(params) is not tuple or len(params) != 2 or params[0].shape != shape:
+            params = check_params(self, params, w=shape, b=shape[1:])
         w, b = params
-        expected = (self.in_dim, self.out_dim), (self.out_dim,)
-        if w.shape != expected[0] or b.shape != expected[1]:
+        if b.shape != shape[1:] or getattr(x, "shape", ())[-1:] != shape[:1]:
+            check_params(self, params, w=shape, b=shape[1:])
+            check_last_axis(self, x, self.in_dim)
+        result: Array = affine(x, w, b)
+        return result
+
+
+def _affine(x: Array, w: Array, b: Array) -> Array:
+    return x @ w + b
+
+
+def _affine_forward(needs: Needs, x: Array, w: Array, b: Array) -> Any:
+    y = x @ w
+    y = np.add(y, b, out=y) if y.dtype == b.dtype else y + b
+    return y, (needs, x, w)
+
+
+def _affine_backward(ct: Array, residuals: Any) -> Any:
+    (x_needed, w_needed, b_needed), x, w = residuals
+    count = math.prod(ct.shape[:-1])  # all axes but the last are samples
+    rows = ct.reshape(count, w.shape[1])
+    dx = ct @ w.T if x_needed else None
+    dw = x.reshape(count, w.shape[0]).T @ rows if w_needed else None
+    # A product with ones, which BLAS does quicker than NumPy sums over rows.
+    db = np.ones(count, rows.dtype) @ rows if b_needed else None
+    return dx, dw, db
+
+
+affine = Fused(_affine, _affine_forward, _affine_backward)  # y = x @ w + b
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A vector for each of `count` classes: ``y = table[x]``.
+
+    Parameters
+    ----------
+    count : int
+        The number of classes; `x` holds integers from 0 to count - 1.
+    out_dim : int
+        The width of a vector.
+    weight_init : callable, default ``normal(stddev=1.0)``
+        ``init(rng, shape, dtype) -> array``.
+    dtype : dtype, default float64
+        Of the table.
+
+    Raises
+    ------
+    ArgumentError
+        If a width is no positive integer; by `apply` if `x` is not of an integer dtype, or holds a
+        class that is out of range.
+
+    Examples
+    --------
+    >>> layer = Embedding(27, 8)
+    >>> (table,) = layer.init(np.random.default_rng(0))
+    >>> layer.apply((table,), np.array([[0, 1], [2, 26]])).shape
+    (2, 2, 8)
+    """
+
+    count: int = field(metadata=STATIC)
+    out_dim: int = field(metadata=STATIC)
+    weight_init: Initializer = field(default=normal(1.0), repr=False, metadata=STATIC)
+    dtype: DTypeLike = field(default=np.float64, kw_only=True, repr=False, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        check_positive(self, count=self.count, out_dim=self.out_dim)
+
+    def init(self, rng: np.random.Generator) -> tuple[Array]:
+        """Draw ``(table,)`` of shape (count, out_dim)."""
+        return (self.weight_init(rng, (self.count, self.out_dim), self.dtype),)
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Look up x of shape (...): (..., out_dim)."""
+        (table,) = check_params(self, params, table=(self.count, self.out_dim))
+        if x.dtype.kind not in "iu":
+            what = f"{self} needs classes of an integer dtype, but got {x.dtype}."
+            raise fail(ArgumentError, what, "write x.astype(int).")
+        if isinstance(x, np.ndarray) and x.size and (x.min() < 0 or x.max() >= self.count):
             what = (
-                f"{self} needs w and b of shapes {expected[0]} and {expected[1]}, "
-                f"but got {w.shape} and {b.shape}."
+                f"{self} needs classes from 0 to {self.count - 1}, but got {x.min()} to {x.max()}."
             )
-            raise fail(ShapeError, what, "pass what init(rng) of the same layer returned.")
-        return w, b
+            raise fail(ArgumentError, what, "count the classes from 0.")
+        return _look_up(table, x)
 
 
-class _Activation:
-    """A layer without parameters; a subclass says what `_function` it applies."""
+def _look_up_plain(table: Array, x: Array) -> Array:
+    return table[x]
+
+
+def _look_up_forward(needs: Needs, table: Array, x: Array) -> Any:
+    return table[x], (table.shape, x)
+
+
+def _look_up_backward(ct: Array, residuals: Any) -> Any:
+    """Add up the rows of each class: sorted, a class is one run, and reduceat beats np.add.at by far."""
+    shape, x = residuals
+    dtable, classes = np.zeros(shape, ct.dtype), x.reshape(-1)
+    if classes.size:
+        order = classes.argsort(kind="stable")
+        classes = classes[order]
+        starts = np.flatnonzero(np.concatenate([[True], classes[1:] != classes[:-1]]))
+        dtable[classes[starts]] = np.add.reduceat(ct.reshape(-1, shape[1])[order], starts)
+    return dtable, None
+
+
+_look_up = Fused(_look_up_plain, _look_up_forward, _look_up_backward)
+
+
+class Stateless:
+    """A layer without parameters; a subclass says what function it applies."""
 
     def init(self, rng: np.random.Generator) -> tuple[()]:
         """Return the empty tuple: there is nothing to learn."""
         return ()
 
     def apply(self, params: Params, x: Array) -> Array:
-        """Apply the activation to `x`; `params` is the empty tuple."""
-        if not isinstance(params, (tuple, list)) or params:
-            what = f"{self} has no parameters, but got {_describe(params)}."
-            raise fail(ArgumentError, what, "pass what init(rng) of the same layer returned.")
-        return self._function(x)
+        """Apply the function to `x`; `params` is the empty tuple."""
+        check_no_params(self, params)
+        return self.function(x)
 
-    def _function(self, x: Array) -> Array:
+    def function(self, x: Array) -> Array:
+        """Compute the output."""
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class ReLU(_Activation):
-    """The positive part, max(x, 0), with derivative 0 at 0. See `funcgrad.nn.relu`.
-
-    Examples
-    --------
-    >>> ReLU().apply((), np.array([-1.0, 2.0]))
-    array([0., 2.])
-    """
-
-    def _function(self, x: Array) -> Array:
-        return activations.relu(x)
+def check_no_params(layer: object, params: Params) -> None:
+    """Raise unless the parameters are an empty tuple."""
+    if not isinstance(params, (tuple, list)) or params:
+        raise fail(
+            ArgumentError, f"{layer} has no parameters, but got {describe(params)}.", SAME_LAYER
+        )
 
 
 @dataclass(frozen=True)
-class Sigmoid(_Activation):
-    """The logistic function. See `funcgrad.nn.sigmoid`.
+class Dropout:
+    """Set entries to zero at random while training, and scale the others to keep the mean.
 
-    Examples
-    --------
-    >>> Sigmoid().apply((), np.zeros(2))
-    array([0.5, 0.5])
-    """
-
-    def _function(self, x: Array) -> Array:
-        return activations.sigmoid(x)
-
-
-@dataclass(frozen=True)
-class Tanh(_Activation):
-    """The hyperbolic tangent. See `funcgrad.nn.tanh`.
-
-    Examples
-    --------
-    >>> Tanh().apply((), np.zeros(2))
-    array([0., 0.])
-    """
-
-    def _function(self, x: Array) -> Array:
-        return activations.tanh(x)
-
-
-@dataclass(frozen=True)
-class Softmax(_Activation):
-    """Probabilities along an axis. See `funcgrad.nn.softmax`.
-
-    For training with a cross-entropy loss, leave it out and use `softmax_cross_entropy`, which is
-    more precise.
+    An entry is dropped with probability `rate` and else divided by 1 - rate. Without ``train=True``
+    it is the identity.
 
     Parameters
     ----------
-    axis : int or tuple of int, default -1
-        The axis that sums to one.
-
-    Examples
-    --------
-    >>> Softmax()
-    Softmax(axis=-1)
-    >>> Softmax().apply((), np.zeros((1, 4)))
-    array([[0.25, 0.25, 0.25, 0.25]])
-    """
-
-    axis: Axis = field(default=-1, metadata=_STATIC)
-
-    def _function(self, x: Array) -> Array:
-        return activations.softmax(x, self.axis)
-
-
-@dataclass(frozen=True, init=False, repr=False)
-class Sequential:
-    """Layers applied one after the other.
-
-    Parameters
-    ----------
-    *layers : layer
-        Anything with ``init(rng)`` and ``apply(params, x)``, another Sequential included.
-
-    Attributes
-    ----------
-    layers : tuple
+    rate : float, default 0.5
+        The probability of dropping, from 0 to less than 1.
 
     Raises
     ------
     ArgumentError
-        If an entry is no layer.
+        If `rate` is out of range; by `apply` when training without an `rng`.
+
+    Notes
+    -----
+    Under vmap one mask serves all examples: apply the layer to the whole batch for a mask each.
+
+    References
+    ----------
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, Dropout: a simple way
+    to prevent neural networks from overfitting, JMLR 15, 2014.
 
     Examples
     --------
-    >>> model = Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
-    >>> model
-    Sequential(
-      0: Linear(in_dim=2, out_dim=3)
-      1: ReLU()
-      2: Linear(in_dim=3, out_dim=1)
-    )
-    >>> params = model.init(np.random.default_rng(0))
-    >>> len(params), params[1]
-    (3, ())
-    >>> model.apply(params, np.ones((10, 2))).shape
-    (10, 1)
+    >>> layer = Dropout(0.5)
+    >>> layer.apply((), np.ones(6))
+    array([1., 1., 1., 1., 1., 1.])
+    >>> layer.apply((), np.ones(6), train=True, rng=np.random.default_rng(0))
+    array([2., 2., 2., 0., 0., 0.])
     """
 
-    layers: tuple[Layer, ...] = field(metadata=_STATIC)
+    rate: float = field(default=0.5, metadata=STATIC)
 
-    def __init__(self, *layers: Layer) -> None:
-        for i, layer in enumerate(layers):
-            _check_layer(i, layer)
-        object.__setattr__(self, "layers", layers)
+    def __post_init__(self) -> None:
+        rate: Any = self.rate
+        if not isinstance(rate, (int, float, np.floating)) or not 0 <= rate < 1:
+            what = f"the rate of Dropout is a number from 0 to less than 1, but got {rate!r}."
+            raise fail(ArgumentError, what, "it is the probability of dropping: nn.Dropout(0.5).")
 
-    def init(self, rng: np.random.Generator) -> tuple[Params, ...]:
-        """Draw the parameters of every layer, in order: a tuple with an entry per layer."""
-        return tuple([layer.init(rng) for layer in self.layers])
+    def init(self, rng: np.random.Generator) -> tuple[()]:
+        """Return the empty tuple: there is nothing to learn."""
+        return ()
 
-    def apply(self, params: Params, x: Array) -> Array:
-        """Apply the layers in order; `params` has an entry per layer."""
-        if not isinstance(params, (tuple, list)) or len(params) != len(self.layers):
-            count = len(self.layers)
-            what = f"a Sequential of {count} layers needs as many parameters, but got "
-            fix = "pass what init(rng) of the same network returned."
-            raise fail(ArgumentError, what + f"{_describe(params)}.", fix)
-        for i, (layer, layer_params) in enumerate(zip(self.layers, params)):
-            try:
-                x = layer.apply(layer_params, x)
-            except (ShapeError, ArgumentError) as error:
-                _prepend(f"layer {i} of Sequential: ", error)
-                raise
-        return x
+    def apply(
+        self,
+        params: Params,
+        x: Array,
+        *,
+        train: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Array:
+        """Drop entries of `x` if `train`; any shape."""
+        check_no_params(self, params)
+        if not train or not self.rate:
+            return x
+        if not isinstance(rng, np.random.Generator):
+            what = f"{self} draws at random while training, but rng is {rng!r}."
+            fix = "write model.apply(params, x, train=True, rng=rng) with rng = np.random.default_rng(0)."
+            raise fail(ArgumentError, what, fix)
+        draws = rng.random(x.shape, np.float32)  # whatever the dtype of x, so that the mask is one
+        mask: Array = np.greater_equal(draws, self.rate).astype(x.dtype)
+        mask /= 1 - self.rate
+        mask.flags.writeable = False  # so a tape need not copy it
+        return x * mask
+
+
+@dataclass(frozen=True)
+class Flatten(Stateless):
+    """Join all axes but the first: (N, ...) to (N, K).
+
+    Examples
+    --------
+    >>> Flatten().apply((), np.zeros((10, 4, 4, 2))).shape
+    (10, 32)
+    """
+
+    def function(self, x: Array) -> Array:
+        if not x.shape:
+            raise fail(ShapeError, "Flatten() needs x of shape (N, ...), but got ().")
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Lambda(Stateless):
+    """Any function of an array as a layer without parameters.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(x) -> y``. The layer pickles if the function does.
+
+    Examples
+    --------
+    >>> Lambda(np.sin)
+    Lambda(sin)
+    >>> Lambda(np.sin).apply((), np.zeros(2))
+    array([0., 0.])
+    """
+
+    function: Callable[[Array], Array] = field(metadata=STATIC)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            what = f"Lambda needs a function, but got {self.function!r}."
+            raise fail(ArgumentError, what, "for instance nn.Lambda(np.sin).")
 
     def __repr__(self) -> str:
-        lines = "".join([f"{i}: {layer!r}\n" for i, layer in enumerate(self.layers)])
-        return f"Sequential(\n{indent(lines, '  ')})" if lines else "Sequential()"
-
-
-def _check_width(name: str, width: Any) -> None:
-    try:
-        positive = index(width) > 0
-    except TypeError:
-        positive = False
-    if not positive:
-        what = f"{name} of Linear is a positive integer, but got {width!r}."
-        raise fail(ArgumentError, what, "write nn.Linear(2, 25).")
-
-
-def _check_layer(i: int, layer: Any) -> None:
-    if isinstance(layer, type):
-        what = f"entry {i} of Sequential is the class {layer.__name__}, not a layer."
-        raise fail(ArgumentError, what, f"write {layer.__name__}(...).")
-    if not callable(getattr(layer, "init", None)) or not callable(getattr(layer, "apply", None)):
-        what = f"entry {i} of Sequential is {layer!r}, which has no init and apply."
-        raise fail(ArgumentError, what, "pass layers, such as nn.Linear(2, 25) and nn.ReLU().")
-
-
-def _describe(params: Params) -> str:
-    if isinstance(params, (tuple, list)):
-        return f"a {type(params).__name__} of length {len(params)}"
-    if hasattr(params, "shape"):
-        return f"an array of shape {params.shape}"
-    return f"a {type(params).__name__}"
-
-
-def _prepend(place: str, error: FuncgradError) -> None:
-    error.args = (f"{place}{error}",)
+        return f"Lambda({getattr(self.function, '__name__', repr(self.function))})"

@@ -1,5 +1,7 @@
 """The activations, their tails and kinks, and their derivatives."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -80,23 +82,68 @@ def test_log_softmax_has_the_jacobian_one_minus_p(rng):
     np.testing.assert_allclose(grad(lambda x: nn.log_softmax(x) @ ct)(x), expected, atol=1e-15)
 
 
-@pytest.mark.parametrize("fun", [nn.sigmoid, nn.tanh, nn.softmax, nn.log_softmax])
+EVERY = [
+    nn.elu,
+    nn.gelu,
+    nn.hard_tanh,
+    nn.leaky_relu,
+    nn.log_sigmoid,
+    nn.log_softmax,
+    nn.mish,
+    nn.relu,
+    nn.sigmoid,
+    nn.silu,
+    nn.softmax,
+    nn.softplus,
+    nn.tanh,
+]
+
+
+@pytest.mark.parametrize("fun", EVERY)
+@pytest.mark.parametrize("at", [-1e4, -40.0, 40.0, 1e4])
+def test_tails_are_finite(fun, at):
+    x = np.array([at, 0.0])
+    assert np.isfinite(fun(x)).all()
+    assert np.isfinite(derivative(fun, x)).all()
+
+
+@pytest.mark.parametrize(
+    ("fun", "at_zero"),
+    [(nn.relu, 0), (nn.leaky_relu, 0.01), (nn.elu, 1), (nn.gelu, 0.5), (nn.silu, 0.5)],
+)
+def test_derivatives_at_zero(fun, at_zero):
+    np.testing.assert_allclose(derivative(fun, [0.0]), at_zero)
+
+
+def test_hard_tanh_is_flat_at_its_ends():
+    x = [-2.0, -1.0, 0.5, 1.0, 2.0]
+    np.testing.assert_array_equal(nn.hard_tanh(np.array(x)), [-1, -1, 0.5, 1, 1])
+    np.testing.assert_array_equal(derivative(nn.hard_tanh, x), [0, 0, 1, 0, 0])
+
+
+def test_gelu_is_close_to_the_normal_distribution_function():
+    erf = np.vectorize(math.erf)
+    x = np.linspace(-5, 5, 101)
+    np.testing.assert_allclose(nn.gelu(x), x * (1 + erf(x / 2**0.5)) / 2, atol=5e-4)
+
+
+@pytest.mark.parametrize("fun", EVERY)
 def test_second_derivatives(fun, rng):
     weights = rng.normal(size=(2, 3))
     check_grads(lambda x: (weights * fun(x)).sum(), (rng.normal(size=(2, 3)),))
 
 
-@pytest.mark.parametrize("fun", [nn.relu, nn.sigmoid, nn.tanh, nn.softmax, nn.log_softmax])
+@pytest.mark.parametrize("fun", EVERY)
 def test_vmap_maps_rows(fun, rng):
     x = rng.normal(size=(3, 4))
     np.testing.assert_allclose(vmap(fun)(x), [fun(row) for row in x], rtol=1e-14)
 
 
-@pytest.mark.parametrize("fun", [nn.relu, nn.sigmoid, nn.tanh, nn.softmax, nn.log_softmax])
+@pytest.mark.parametrize("fun", EVERY)
 def test_float32_and_shape_are_kept(fun):
     for shape in [(), (3,), (2, 3), (0, 3)]:
         x = np.ones(shape, np.float32)
-        if shape or fun in (nn.relu, nn.sigmoid, nn.tanh):
+        if shape or fun not in (nn.softmax, nn.log_softmax):
             y, g = fun(x), grad(lambda x: fun(x).sum())(x)
             assert (y.shape, y.dtype) == (shape, np.float32)
             assert (g.shape, g.dtype) == (shape, np.float32)

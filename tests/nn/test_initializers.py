@@ -10,8 +10,17 @@ from funcgrad import nn
 from funcgrad.errors import ArgumentError, ShapeError
 
 SHAPE = (200, 300)
-FANS = [nn.xavier_normal, nn.xavier_uniform, nn.he_normal, nn.he_uniform]
-ALL = [nn.zeros, nn.normal(0.1), *FANS]
+FANS = [
+    nn.xavier_normal,
+    nn.xavier_uniform,
+    nn.he_normal,
+    nn.he_uniform,
+    nn.lecun_normal,
+    nn.lecun_uniform,
+    nn.orthogonal,
+]
+MADE = [nn.constant(2.0), nn.normal(0.1), nn.truncated_normal(0.1), nn.uniform(-1.0, 2.0)]
+ALL = [nn.zeros, nn.ones, *MADE, *FANS]
 
 
 @pytest.mark.parametrize(
@@ -22,6 +31,10 @@ ALL = [nn.zeros, nn.normal(0.1), *FANS]
         (nn.xavier_uniform, 2 / 500),
         (nn.he_normal, 2 / 200),
         (nn.he_uniform, 2 / 200),
+        (nn.lecun_normal, 1 / 200),
+        (nn.lecun_uniform, 1 / 200),
+        (nn.uniform(-1.0, 1.0), 1 / 3),
+        (nn.truncated_normal(0.1), 0.01 * 0.7737),  # 1 - 4 phi(2) / (2 Phi(2) - 1)
         (functools.partial(nn.xavier_normal, gain=3.0), 18 / 500),
         (functools.partial(nn.xavier_uniform, gain=3.0), 18 / 500),
     ],
@@ -44,6 +57,43 @@ def test_uniform_draws_fill_their_interval(init, limit, rng):
 def test_leading_axes_count_as_taps_of_a_convolution(rng):
     w = nn.he_normal(rng, (5, 5, 20, 300))
     assert abs(w.var() / (2 / (25 * 20)) - 1) < 0.02
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (7, 3), (3, 7), (3, 3, 2, 5), (2, 2, 1, 40), (0, 3)])
+def test_orthogonal_draws_have_orthonormal_rows_or_columns(shape, rng):
+    w = nn.orthogonal(rng, shape, gain=2.0).reshape(-1, shape[-1]) / 2
+    assert nn.orthogonal(rng, shape).shape == shape
+    product = w.T @ w if w.shape[0] >= w.shape[1] else w @ w.T
+    np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-12)
+
+
+def test_orthogonal_draws_favour_no_sign(rng):
+    first = [nn.orthogonal(rng, (2, 2))[0, 0] for _ in range(1000)]
+    assert abs(np.mean(first)) < 6 * (0.5 / 1000) ** 0.5
+
+
+def test_truncated_draws_stay_within_two_deviations(rng):
+    draws = nn.truncated_normal(0.1)(rng, (10_000,))
+    assert 0.199 < np.abs(draws).max() <= 0.2
+
+
+def test_ones_and_constants_fill(rng):
+    np.testing.assert_array_equal(nn.ones(rng, (2,)), [1, 1])
+    np.testing.assert_array_equal(nn.constant(-0.5)(rng, (2,)), [-0.5, -0.5])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.constant("1"), "value of nn.constant is a number, but got '1'"),
+        (lambda: nn.truncated_normal(-1.0), "stddev of nn.truncated_normal is a number >= 0"),
+        (lambda: nn.uniform(1.0, 0.0), "upper bound of nn.uniform is a number from `low`"),
+        (lambda: nn.uniform("0", 1.0), "lower bound of nn.uniform"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
 
 
 @pytest.mark.parametrize("init", ALL)
@@ -72,7 +122,7 @@ def test_a_vector_has_no_fans(init, rng):
         init(rng, (3,))
 
 
-@pytest.mark.parametrize("init", ALL[1:])
+@pytest.mark.parametrize("init", [*MADE[1:], *FANS])
 def test_a_seed_is_no_generator(init):
     with pytest.raises(ArgumentError, match=r"but got 0.\n(.*\n)*.*default_rng"):
         init(0, (2, 2))

@@ -1,5 +1,7 @@
 """The losses, their gradients in closed form, and their errors."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,17 @@ def test_targets_may_be_traced_and_predictions_plain(loss, rng):
 
 
 @pytest.mark.parametrize(
-    "loss", [nn.mean_squared_error, nn.half_squared_error, nn.sigmoid_cross_entropy]
+    "loss",
+    [
+        nn.mean_squared_error,
+        nn.half_squared_error,
+        nn.mean_absolute_error,
+        nn.huber,
+        nn.sigmoid_cross_entropy,
+        nn.multilabel_hinge,
+        nn.kl_divergence,
+        nn.cosine_distance,
+    ],
 )
 def test_targets_are_never_broadcast(loss):
     with pytest.raises(ShapeError, match=r"got \(5, 1\) and \(5,\)"):
@@ -151,6 +163,22 @@ def test_sigmoid_cross_entropy_does_not_overflow():
 
 # --- all of them ---------------------------------------------------------------------------------
 
+
+def smoothed(loss):
+    return functools.partial(loss, label_smoothing=0.1)
+
+
+def pairs_of(loss):
+    """Compare the rows of z with those moved by one, so that every loss has an argument and targets."""
+
+    def of_rows(z, targets, **options):
+        return loss(
+            np.asarray(z) if isinstance(z, list) else z, 0.9 * z[..., ::-1], targets, **options
+        )
+
+    return of_rows
+
+
 TARGETS = [
     (nn.mean_squared_error, ONE_HOT),
     (nn.half_squared_error, ONE_HOT),
@@ -158,6 +186,16 @@ TARGETS = [
     (nn.softmax_cross_entropy, ONE_HOT),
     (nn.multiclass_hinge, LABELS),
     (nn.sigmoid_cross_entropy, ONE_HOT),
+    (nn.mean_absolute_error, ONE_HOT),
+    (nn.huber, ONE_HOT),
+    (nn.multilabel_hinge, np.maximum(ONE_HOT, np.eye(K)[LABELS[::-1]])),
+    (nn.kl_divergence, nn.softmax(ONE_HOT)),
+    (nn.cosine_distance, ONE_HOT),
+    (smoothed(nn.softmax_cross_entropy), LABELS),
+    (smoothed(nn.softmax_cross_entropy), ONE_HOT),
+    (smoothed(nn.sigmoid_cross_entropy), ONE_HOT),
+    (pairs_of(nn.contrastive), LABELS % 2),
+    (pairs_of(nn.triplet), ONE_HOT),
 ]
 
 
@@ -173,6 +211,19 @@ def test_vmap_gives_the_gradient_of_each_sample(loss, targets, logits):
 
 
 @pytest.mark.parametrize(("loss", "targets"), TARGETS)
+def test_the_mean_and_the_sum_are_those_of_the_losses(loss, targets, logits):
+    each = loss(logits, targets, reduction="none")
+    total = loss(logits, targets, reduction="sum")
+    assert total == pytest.approx(each.sum())
+    assert loss(logits, targets) == pytest.approx(total / len(each.reshape(-1)))
+    check_grads(lambda z: loss(z, targets, reduction="none"), (logits,))
+    by_sum = grad(lambda z: loss(z, targets, reduction="none").sum())(logits)
+    np.testing.assert_allclose(by_sum, grad(loss)(logits, targets) * len(each.reshape(-1)))
+    with pytest.raises(ArgumentError, match="reduction is one of 'mean', 'sum', 'none', but got"):
+        loss(logits, targets, reduction="average")
+
+
+@pytest.mark.parametrize(("loss", "targets"), TARGETS)
 def test_float32_is_kept_with_targets_of_any_dtype(loss, targets, logits):
     value, g = value_and_grad(loss)(logits.astype(np.float32), targets)
     assert (value.dtype, g.dtype) == (np.float32, np.float32)
@@ -183,6 +234,110 @@ def test_targets_may_be_lists_and_are_not_changed(loss, targets, logits):
     before = targets.copy()
     assert loss(logits, targets.tolist()) == loss(logits, targets)
     np.testing.assert_array_equal(targets, before)
+
+
+# --- awkward points ------------------------------------------------------------------------------
+
+
+def test_smoothing_spreads_a_share_of_the_target(logits):
+    soft = 0.8 * ONE_HOT + 0.2 / K
+    expected = nn.softmax_cross_entropy(logits, soft)
+    for labels in (LABELS, ONE_HOT):
+        value, g = value_and_grad(
+            lambda z, t=labels: nn.softmax_cross_entropy(z, t, label_smoothing=0.2)
+        )(logits)
+        assert value == pytest.approx(expected, rel=1e-14)
+        np.testing.assert_allclose(g, (nn.softmax(logits) - soft) / N, atol=1e-15)
+    t = np.array([0, 1])
+    z = np.array([0.5, -2.0])
+    smooth = nn.sigmoid_cross_entropy(z, t, label_smoothing=0.2)
+    assert smooth == pytest.approx(nn.sigmoid_cross_entropy(z, [0.1, 0.9]))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, np.nan, "0.1"])
+def test_the_share_of_smoothing_is_below_one(share, logits):
+    for loss, targets in (
+        (nn.softmax_cross_entropy, LABELS),
+        (nn.sigmoid_cross_entropy, ONE_HOT),
+    ):
+        with pytest.raises(ArgumentError, match="label_smoothing of"):
+            loss(logits, targets, label_smoothing=share)
+
+
+def test_half_squared_error_of_each_sample(rng):
+    y, t = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    np.testing.assert_allclose(
+        nn.half_squared_error(y, t, reduction="none"), ((y - t) ** 2).sum(axis=1) / 2
+    )
+
+
+def test_an_absolute_error_of_zero_has_derivative_zero():
+    g = grad(nn.mean_absolute_error)(np.array([1.0, 2.0, 0.0]), np.array([1.0, 0.0, 1.0]))
+    np.testing.assert_allclose(g, [0, 1 / 3, -1 / 3])
+
+
+def test_huber_is_quadratic_within_delta_and_linear_beyond():
+    y = np.array([-3.0, -2.0, -1.0, 0.0, 2.0, 5.0])
+    losses = nn.huber(y, np.zeros(6), delta=2.0, reduction="none")
+    np.testing.assert_allclose(losses, [4, 2, 0.5, 0, 2, 8])
+    slopes = grad(lambda y: nn.huber(y, np.zeros(6), delta=2.0, reduction="sum"))(y)
+    np.testing.assert_allclose(slopes, [-2, -2, -1, 0, 2, 2])
+    with pytest.raises(ArgumentError, match="delta of huber is positive"):
+        nn.huber(y, y, delta=0.0)
+
+
+def test_divergence_of_equal_distributions_is_zero_with_zeros_in_them():
+    with np.errstate(divide="ignore"):
+        log_p = np.log([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
+    p = np.exp(log_p)
+    value, g = value_and_grad(nn.kl_divergence)(log_p, p)
+    assert value == 0
+    np.testing.assert_allclose(g, -p / 2)
+
+
+def test_a_vector_of_zeros_is_at_distance_one_and_has_finite_derivatives():
+    x, y = np.zeros((1, 3)), np.ones((1, 3))
+    value, (gx, gy) = value_and_grad(nn.cosine_distance, argnums=(0, 1))(x, y)
+    assert value == 1
+    assert np.isfinite(gx).all()
+    np.testing.assert_array_equal(gy, 0)
+
+
+def test_distances_do_not_overflow_or_depend_on_length():
+    x, y = np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])
+    for scale in (1e-3, 1.0, 1e100):
+        assert nn.cosine_distance(scale * x, y) == pytest.approx(1 - 24 / 25)
+
+
+def test_equal_vectors_have_finite_derivatives():
+    x = np.ones((2, 3))
+    g = grad(nn.contrastive)(x, x.copy(), np.array([0, 1]))
+    np.testing.assert_array_equal(g, 0)
+    g = grad(nn.triplet)(x, x.copy(), x + np.array([3.0, 0, 0]))
+    np.testing.assert_array_equal(g, 0)
+    assert nn.triplet(x, x, x) == 1
+
+
+def test_contrastive_pushes_apart_up_to_the_margin():
+    x, y = np.zeros((3, 1)), np.array([[0.25], [2.0], [2.0]])
+    value, g = value_and_grad(lambda x: nn.contrastive(x, y, [0, 0, 1], reduction="sum"))(x)
+    assert value == pytest.approx(0.75**2 / 2 + 0 + 2)
+    np.testing.assert_allclose(g, [[0.75], [0], [-2]])
+    with pytest.raises(ArgumentError, match="contrastive needs rows of 0 and 1"):
+        nn.contrastive(x, y, [0, 2, 1])
+    with pytest.raises(ShapeError, match="contrastive needs"):
+        nn.contrastive(x, y, [0, 1])
+
+
+def test_multilabel_hinge_compares_mine_with_the_others(rng):
+    z, mine = rng.normal(size=5), np.array([1, 0, 1, 0, 0])
+    expected = sum(
+        max(0, 1 + z[j] - z[i]) for i in np.flatnonzero(mine) for j in np.flatnonzero(1 - mine)
+    )
+    assert nn.multilabel_hinge(z, mine) == pytest.approx(expected / 5)
+    assert nn.multilabel_hinge(z, mine.astype(bool)) == pytest.approx(expected / 5)
+    with pytest.raises(ArgumentError, match="rows of 0 and 1"):
+        nn.multilabel_hinge(z, 2 * mine)
 
 
 # --- errors --------------------------------------------------------------------------------------

@@ -1,0 +1,216 @@
+"""Layers made of layers: Sequential and Residual.
+
+They hand `train`, `rng` and `state` on to the layers that take them; the state of a container has an
+entry per layer. Must not know any layer by name. Read next: `activation_layers.py`.
+"""
+
+from dataclasses import dataclass, field
+from textwrap import indent
+from typing import Any
+
+import numpy as np
+
+from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.nn.activations import Array
+from funcgrad.nn.protocol import (
+    STATIC,
+    Layer,
+    Params,
+    State,
+    apply_layer,
+    check_layer,
+    describe,
+    init_state,
+    prepend,
+    takes,
+)
+
+__all__ = ["Residual", "Sequential"]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Sequential:
+    """Layers applied one after the other.
+
+    Parameters
+    ----------
+    *layers : layer
+        Anything with ``init(rng)`` and ``apply(params, x)``, another Sequential included.
+
+    Attributes
+    ----------
+    layers : tuple
+
+    Raises
+    ------
+    ArgumentError
+        If an entry is no layer.
+
+    Examples
+    --------
+    >>> from funcgrad import nn
+    >>> model = Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> model
+    Sequential(
+      0: Linear(in_dim=2, out_dim=3)
+      1: ReLU()
+      2: Linear(in_dim=3, out_dim=1)
+    )
+    >>> params = model.init(np.random.default_rng(0))
+    >>> len(params), params[1]
+    (3, ())
+    >>> model.apply(params, np.ones((10, 2))).shape
+    (10, 1)
+    """
+
+    layers: tuple[Layer, ...] = field(metadata=STATIC)
+
+    def __init__(self, *layers: Layer) -> None:
+        for i, layer in enumerate(layers):
+            check_layer(f"entry {i} of Sequential", layer)
+        object.__setattr__(self, "layers", layers)
+
+    def init(self, rng: np.random.Generator) -> tuple[Params, ...]:
+        """Draw the parameters of every layer, in order: a tuple with an entry per layer."""
+        return tuple([layer.init(rng) for layer in self.layers])
+
+    def init_state(self) -> tuple[State, ...]:
+        """Return the state before the first call: a tuple with an entry per layer, () for none."""
+        return tuple([init_state(layer) for layer in self.layers])
+
+    def apply(
+        self,
+        params: Params,
+        x: Array,
+        *,
+        state: State = None,
+        train: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Any:
+        """Apply the layers in order; return y, or ``(y, state)`` if a state is given.
+
+        Parameters
+        ----------
+        params : tuple
+            An entry per layer.
+        x : array
+        state : tuple, optional
+            An entry per layer, from `init_state` or from the last call.
+        train : bool, default False
+            Handed to the layers that take it.
+        rng : numpy.random.Generator, optional
+            Likewise; the layers draw from it in order.
+        """
+        count = len(self.layers)
+        self._check_count("parameters", params)
+        if state is not None:
+            self._check_count("states", state)
+        states: Any = [None] * count if state is None else state
+        new = []
+        for i, (layer, layer_params) in enumerate(zip(self.layers, params)):
+            try:
+                if not takes(type(layer)):  # the usual case, without the bookkeeping
+                    x, layer_state = layer.apply(layer_params, x), states[i]
+                else:
+                    x, layer_state = apply_layer(
+                        layer, layer_params, x, state=states[i], train=train, rng=rng
+                    )
+            except (ShapeError, ArgumentError) as error:
+                prepend(f"layer {i} of Sequential: ", error)
+                raise
+            new.append(layer_state)
+        return x if state is None else (x, tuple(new))
+
+    def _check_count(self, name: str, entries: Any) -> None:
+        count = len(self.layers)
+        if not isinstance(entries, (tuple, list)) or len(entries) != count:
+            what = (
+                f"a Sequential of {count} layers needs as many {name}, but got {describe(entries)}."
+            )
+            source = "init(rng)" if name == "parameters" else "init_state()"
+            raise fail(ArgumentError, what, f"pass what {source} of the same network returned.")
+
+    def __repr__(self) -> str:
+        lines = "".join([f"{i}: {layer!r}\n" for i, layer in enumerate(self.layers)])
+        return f"Sequential(\n{indent(lines, '  ')})" if lines else "Sequential()"
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Residual:
+    """A layer with a way around it: ``y = x + layer(x)``, or ``shortcut(x) + layer(x)``.
+
+    Parameters
+    ----------
+    layer : layer
+        From the shape of x to the same shape.
+    shortcut : layer, optional
+        Where the shapes differ: a projection of `x`, such as a `Linear` or a `Conv2d` of kernel 1.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is no layer.
+    ShapeError
+        By `apply`, if the two ways give different shapes: they are never broadcast.
+
+    References
+    ----------
+    K. He, X. Zhang, S. Ren and J. Sun, Deep residual learning for image recognition, CVPR 2016.
+
+    Examples
+    --------
+    >>> from funcgrad import nn
+    >>> block = Residual(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+    >>> params = block.init(np.random.default_rng(0))
+    >>> block.apply(params, np.ones((10, 4))).shape
+    (10, 4)
+    """
+
+    layer: Layer = field(metadata=STATIC)
+    shortcut: Layer | None = field(metadata=STATIC)
+
+    def __init__(self, layer: Layer, shortcut: Layer | None = None) -> None:
+        check_layer("the layer of Residual", layer)
+        if shortcut is not None:
+            check_layer("the shortcut of Residual", shortcut)
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "shortcut", shortcut)
+
+    def init(self, rng: np.random.Generator) -> tuple[Params, Params]:
+        """Draw the parameters of layer and shortcut, () for none."""
+        return self.layer.init(rng), () if self.shortcut is None else self.shortcut.init(rng)
+
+    def init_state(self) -> tuple[State, State]:
+        """Return the states of layer and shortcut before the first call."""
+        return init_state(self.layer), () if self.shortcut is None else init_state(self.shortcut)
+
+    def apply(
+        self,
+        params: Params,
+        x: Array,
+        *,
+        state: State = None,
+        train: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Any:
+        """Add the two ways; return y, or ``(y, state)`` if a state is given."""
+        if not isinstance(params, (tuple, list)) or len(params) != 2:
+            what = (
+                f"Residual needs the parameters of layer and shortcut, but got {describe(params)}."
+            )
+            raise fail(ArgumentError, what, "pass what init(rng) of the same layer returned.")
+        states = (None, None) if state is None else state
+        y, first = apply_layer(self.layer, params[0], x, state=states[0], train=train, rng=rng)
+        second = states[1]
+        if self.shortcut is not None:
+            x, second = apply_layer(
+                self.shortcut, params[1], x, state=states[1], train=train, rng=rng
+            )
+        if x.shape != y.shape:
+            what = f"Residual adds arrays of one shape, but got {x.shape} around the layer and {y.shape} through it."
+            raise fail(ShapeError, what, "give it a shortcut: nn.Residual(layer, nn.Linear(4, 8)).")
+        return x + y if state is None else (x + y, (first, second))
+
+    def __repr__(self) -> str:
+        ways = [repr(layer) for layer in (self.layer, self.shortcut) if layer is not None]
+        return "Residual(\n" + indent(",\n".join(ways), "  ") + "\n)"

@@ -1,0 +1,131 @@
+"""Functions with passes by hand: when a tape takes them, and when the NumPy code."""
+
+import numpy as np
+import pytest
+
+from funcgrad import custom_vjp, grad, hessian, jvp, nn, value_and_grad, vjp, vmap
+from funcgrad.errors import MutatedConstantError
+from funcgrad.nn.fused import Fused
+
+CALLS = []
+
+
+def plain(x, w):
+    CALLS.append("plain")
+    return np.sqrt(x) * w
+
+
+def forward(needs, x, w):
+    CALLS.append(tuple(needs))
+    return np.sqrt(x) * w, (needs, x, w)
+
+
+def backward(ct, residuals):
+    CALLS.append("backward")
+    (x_needed, w_needed), x, w = residuals
+    dx = ct * w / (2 * np.sqrt(x)) if x_needed else None
+    return dx, ct * np.sqrt(x) if w_needed else None
+
+
+root_times = Fused(plain, forward, backward)
+
+
+@pytest.fixture(autouse=True)
+def no_calls():
+    CALLS.clear()
+
+
+def test_on_plain_arrays_it_is_the_numpy_code():
+    assert root_times(np.float64(4.0), 3.0) == 6
+    assert CALLS == ["plain"]
+    assert repr(root_times) == "<fused plain>"
+
+
+def test_a_tape_takes_the_passes_by_hand_and_says_what_it_needs():
+    x, w = np.array([4.0, 9.0]), np.array([1.0, 2.0])
+    dx, dw = grad(lambda x, w: root_times(x, w).sum(), argnums=(0, 1))(x, w)
+    np.testing.assert_allclose(dx, w / (2 * np.sqrt(x)))
+    np.testing.assert_allclose(dw, np.sqrt(x))
+    np.testing.assert_allclose(grad(lambda x: root_times(x, w).sum())(x), dx)
+    assert CALLS == [(True, True), "backward", (True, False), "backward"]
+
+
+def test_what_goes_beyond_takes_the_numpy_code():
+    x, w = np.array([4.0, 9.0]), np.array([1.0, 2.0])
+    _, tangent = jvp(root_times, (x, w), (np.ones(2), np.zeros(2)))
+    np.testing.assert_allclose(tangent, w / (2 * np.sqrt(x)))
+    second = hessian(lambda x: root_times(x, w).sum())(x)
+    np.testing.assert_allclose(second, np.diag(-w / 4 * x**-1.5))
+    np.testing.assert_allclose(vmap(grad(root_times), in_axes=(0, None))(x, 2.0), 1 / np.sqrt(x))
+    twice = grad(lambda x: grad(lambda y: root_times(y, x))(x))(4.0)
+    assert twice == pytest.approx(1 / 8)  # d/dx of x / (2 sqrt x), at the same point
+    assert "backward" not in CALLS
+
+
+def test_a_traced_cotangent_takes_the_numpy_code():
+    x, w = np.array([4.0, 9.0]), np.array([1.0, 2.0])
+    _, pullback = vjp(root_times, x, w)
+    rows = vmap(lambda ct: pullback(ct)[0])(np.eye(2))
+    np.testing.assert_allclose(rows, np.diag(w / (2 * np.sqrt(x))))
+    assert "backward" not in CALLS
+    through = grad(lambda s: (pullback(s * np.ones(2))[1]).sum())(1.0)
+    assert through == pytest.approx(5)
+
+
+def test_zero_stays_zero():
+    x = np.array([0.0, 4.0])
+    g = grad(lambda x: np.where(x > 0, root_times(x, 2.0), 0).sum())(x)
+    np.testing.assert_allclose(g, [0, 0.5])
+
+
+def test_cotangents_of_several_uses_add_up():
+    w = np.array([1.0, 2.0])
+    g = grad(lambda w: (root_times(np.array([4.0, 4.0]), w) + root_times(w, w) + w).sum())(w)
+    np.testing.assert_allclose(g, 2 + 1.5 * np.sqrt(w) + 1)
+
+
+def test_a_constant_changed_after_its_use_gives_the_right_gradient_or_an_error():
+    small, large = np.full(3, 4.0), np.full(20_000, 4.0)
+
+    def loss(w, x):
+        y = root_times(x, w)
+        x[:] = 9
+        return y.sum()
+
+    np.testing.assert_allclose(grad(loss)(np.ones(3), small), 2)
+    with pytest.raises(MutatedConstantError, match="changed in place"):
+        grad(loss)(np.ones(20_000), large)
+
+
+def test_results_can_be_written_to():
+    def loss(w):
+        y = root_times(np.full(3, 4.0), w)
+        y[0] = 0
+        return (y * y).sum()
+
+    np.testing.assert_allclose(grad(loss)(np.ones(3)), [0, 8, 8])
+
+
+def test_it_composes_with_custom_rules():
+    @custom_vjp
+    def double(x):
+        return root_times(x, 2.0)
+
+    double.defvjp(lambda x: (root_times(x, 2.0), x), lambda x, ct: (ct * 100.0,))
+    assert grad(lambda x: double(x) + root_times(x, 2.0))(4.0) == pytest.approx(100.5)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_passes_of_the_cross_entropy_are_those_of_its_code(reduction, smoothing, rng):
+    labels = np.array([0, 2, 1, 1])
+    z = rng.normal(size=(4, 3)) * 50
+
+    def loss(z):
+        losses = nn.softmax_cross_entropy(z, labels, label_smoothing=smoothing, reduction=reduction)
+        return (losses * losses).sum()
+
+    value, g = value_and_grad(loss)(z)
+    assert value == pytest.approx(loss(z), rel=1e-14)
+    tangents = [jvp(loss, (z,), (t.reshape(4, 3),))[1] for t in np.eye(12)]
+    np.testing.assert_allclose(g.reshape(-1), tangents, rtol=1e-11, atol=1e-13)
