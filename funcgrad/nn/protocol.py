@@ -147,7 +147,7 @@ def check_layer(place: str, layer: Any) -> None:
 
 def check_last_axis(layer: object, x: Array, length: int, ndim: int | None = None) -> None:
     """Raise unless x has the shape (..., length), or `ndim` axes of which the last has this length."""
-    shape = getattr(x, "shape", ())
+    shape: tuple[int, ...] = getattr(x, "shape", ())
     if shape and shape[-1] == length and (ndim is None or len(shape) == ndim):
         return
     axes = "..." if ndim is None else ", ".join(_AXES[ndim])
