@@ -305,7 +305,8 @@ class Flatten(Stateless):
 
     def function(self, x: Array) -> Array:
         if not x.shape:
-            raise fail(ShapeError, "Flatten() needs x of shape (N, ...), but got ().")
+            what = "Flatten() needs x of shape (N, ...), but got ()."
+            raise fail(ShapeError, what, "pass a batch: x[np.newaxis] of a single example.")
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
