@@ -291,16 +291,18 @@ def keep_zero(pull: Any, kept: Any, ct: Any, g: Any) -> Any:
 
 def _record_fused(tape: Tape, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Run a function's own forward pass as one record, if all arrays are plain; else trace it."""
-    values, nodes = list(args), []
-    for i, x in enumerate(args):
-        node = None
-        if isinstance(x, Tracer):
-            if x._trace is not tape or isinstance(x.value, Tracer):
-                return fused.plain(*args, **settings)
-            values[i], node = x.value, x.node
-        nodes.append(node)
+    values: list[Any] = []
+    nodes: list[int | None] = []
     checks: list[Any] = []
-    values = [protect(v, checks) if v is x else v for v, x in zip(values, args)]
+    for x in args:
+        if not isinstance(x, Tracer):
+            values.append(protect(x, checks))
+            nodes.append(None)
+        elif x._trace is not tape or isinstance(x.value, Tracer):
+            return fused.plain(*args, **settings)
+        else:
+            values.append(x.value)
+            nodes.append(x.node)
     ans, residuals = fused.forward([node is not None for node in nodes], *values, **settings)
     index = len(tape.records)
     kept = (fused, residuals, values, nodes, settings, checks)
@@ -314,7 +316,8 @@ def _pull_fused(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: An
     if isinstance(ct, Tracer):
         _pull_unfused(cts, owned, parent, ct, kept)
         return
-    verify(checks)
+    if checks:
+        verify(checks)
     _add_cotangents(cts, owned, zip(fused.backward(ct, residuals), values, nodes))
 
 

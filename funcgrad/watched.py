@@ -38,6 +38,10 @@ class WatchedTracer(TapeTracer):
 
     __slots__ = ()
 
+    def __fused__(self, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Take the function's NumPy code, to look at each of its operations."""
+        return fused.plain(*args, **settings)
+
 
 for _name in vars(TapeTracer).keys() & vars(Tracer).keys():  # the quick recorders
     if callable(getattr(Tracer, _name)):

@@ -310,7 +310,10 @@ def test_results_are_those_without_the_block(rng):
     plain = grad(objective)(params)
     with debug_nans(infinities=True):
         watched = grad(objective)(params)
-    np.testing.assert_equal(np.concatenate(flat(plain)), np.concatenate(flat(watched)))
+    # to rounding: in the block, layers take their NumPy code in the place of their passes by hand
+    np.testing.assert_allclose(
+        np.concatenate(flat(plain)), np.concatenate(flat(watched)), rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize(

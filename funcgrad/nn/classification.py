@@ -110,9 +110,9 @@ def _cross_entropy_forward(
     p = np.exp(z)
     total = np.add.reduce(p, axis=1, keepdims=True)
     places = (np.arange(labels.size), labels.reshape(-1))
-    losses = np.log(total)[:, 0] - (1 - smoothing) * z[places]
+    losses = np.log(total)[:, 0] - z[places]
     if smoothing:
-        losses -= smoothing * z.mean(axis=1)
+        losses += smoothing * (z[places] - z.mean(axis=1))
     p /= total
     count = losses.size if reduction == "mean" else 1
     value = np.add.reduce(losses) / count
@@ -123,10 +123,10 @@ def _cross_entropy_forward(
 
 def _cross_entropy_backward(ct: Array, residuals: Any) -> Any:
     p, places, shape, smoothing, count = residuals
-    scale = ct / count
+    scale = ct / count  # one number, or one per sample
     weight = scale.reshape(-1, 1) if scale.ndim else scale
     dz = p * weight
-    dz[places] -= (1 - smoothing) * scale.reshape(-1)
+    dz[places] -= scale.reshape(-1) * (1 - smoothing) if scale.ndim else scale * (1 - smoothing)
     if smoothing:
         dz -= smoothing / shape[-1] * weight
     return dz.reshape(shape), None

@@ -248,7 +248,7 @@ _SHOWN = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups
 
 def join_leading(layer: object, x: Array, axes: int, channels: int | None) -> Any:
     """Return x with its leading axes as one, (N, *spatial, C), and the shape of those axes."""
-    shape = x.shape
+    shape: tuple[int, ...] = getattr(x, "shape", ())
     if len(shape) < axes + 1 or (channels is not None and shape[-1] != channels):
         names = ", ".join(("height", "width")[-axes:] if axes > 1 else ("length",))
         last = "channels" if channels is None else channels

@@ -108,12 +108,13 @@ def _affine_forward(needs: Needs, x: Array, w: Array, b: Array) -> Any:
 
 def _affine_backward(ct: Array, residuals: Any) -> Any:
     (x_needed, w_needed, b_needed), x, w = residuals
-    count = math.prod(ct.shape[:-1])  # all axes but the last are samples
-    rows = ct.reshape(count, w.shape[1])
     dx = ct @ w.T if x_needed else None
-    dw = x.reshape(count, w.shape[0]).T @ rows if w_needed else None
+    if ct.ndim != 2:  # all axes but the last are samples
+        count = math.prod(ct.shape[:-1])
+        ct, x = ct.reshape(count, w.shape[1]), x.reshape(count, w.shape[0])
+    dw = x.T @ ct if w_needed else None
     # A product with ones, which BLAS does quicker than NumPy sums over rows.
-    db = np.ones(count, rows.dtype) @ rows if b_needed else None
+    db = np.ones(len(ct), ct.dtype) @ ct if b_needed else None
     return dx, dw, db
 
 
@@ -306,7 +307,9 @@ class Flatten(Stateless):
     def function(self, x: Array) -> Array:
         if not x.shape:
             what = "Flatten() needs x of shape (N, ...), but got ()."
-            raise fail(ShapeError, what, "pass a batch: x[np.newaxis] of a single example.")
+            raise fail(
+                ShapeError, what, "a single number has no axis for samples: x.reshape(1, 1)."
+            )
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 

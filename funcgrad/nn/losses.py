@@ -146,7 +146,8 @@ def huber(
     array([0.125, 2.5  ])
     """
     if not delta > 0:
-        raise fail(ArgumentError, f"the delta of huber is positive, but got {delta!r}.")
+        what = f"the delta of huber is positive, but got {delta!r}."
+        raise fail(ArgumentError, what, "1.0 is usual; smaller is closer to the absolute error.")
     error = difference("huber", predictions, targets)
     size = np.abs(error)
     return reduced(

@@ -65,13 +65,16 @@ def _lstm_forward(
     # sigmoid(z) = (1 + tanh(z / 2)) / 2: one tanh serves all gates, exact to the rounding of 1.
     (batch, steps, width), n = x.shape, len(u)
     dtype = np.result_type(x, w, b, u, h, c)
-    half = np.array([0.5, 0.5, 1, 0.5], dtype)
-    row_of_halves, half = np.repeat(half, n), half[:, None, None]
+    halves = np.array([0.5, 0.5, 1, 0.5], dtype)
+    half = np.empty((4, batch, n), dtype)  # whole: broadcasting would take twice as long
+    half[:] = halves[:, None, None]
     shift = 1 - half
-    rows = np.swapaxes(x, 0, 1).reshape(-1, width)  # time first: a step then reads one block
-    z = rows @ (w * row_of_halves)
-    z += b * row_of_halves
-    z, u_halved = z.reshape(steps, batch, 4 * n), u * row_of_halves
+    halves = np.repeat(halves, n)
+    rows = np.ones((steps, batch, width + 1), dtype)  # time first, and a 1 for the bias
+    rows[..., :width] = np.swapaxes(x, 0, 1)
+    rows = rows.reshape(-1, width + 1)
+    z = (rows @ (np.vstack([w, b]) * halves)).reshape(steps, batch, 4 * n)
+    u_halved = u * halves
     gates = np.empty((steps, 4, batch, n), dtype)
     tanhs = np.empty((steps, batch, n), dtype)
     hs, cs = np.empty((2, steps + 1, batch, n), dtype)  # the start first
@@ -120,8 +123,8 @@ def _lstm_backward(ct: Array, residuals: Any) -> Any:
     dx = None
     if needs[0]:
         dx = np.ascontiguousarray((dz @ w.T).reshape(steps, batch, len(w)).swapaxes(0, 1))
-    dw = rows.T @ dz if needs[1] else None
-    db = np.ones(len(dz), dz.dtype) @ dz if needs[2] else None
+    both = rows.T @ dz if needs[1] or needs[2] else None
+    dw, db = (None, None) if both is None else (both[:-1], both[-1])
     du = hs[:-1].reshape(-1, n).T @ dz if needs[3] else None
     return dx, dw, db, du, dh, dc
 
@@ -132,8 +135,8 @@ def _lstm_partials(gates: Array, before: Array, tanhs: Array) -> Array:
     The cotangent of a gate's input is this times the cotangent of c for i, f and g, of h for o.
     """
     i, g = gates[:, 0], gates[:, 2]
-    partial = 1 - gates
-    partial *= gates
+    partial = gates * gates
+    np.subtract(gates, partial, out=partial)
     np.subtract(1, g * g, out=partial[:, 2])
     for k, factor in enumerate((g, before, i, tanhs)):
         partial[:, k] *= factor

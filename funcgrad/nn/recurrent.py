@@ -129,7 +129,7 @@ class _RNN(_Recurrent):
         super().__post_init__()
         if self.activation not in _FUNCTIONS:
             what = f"the activation of {type(self).__name__} is 'tanh' or 'relu', but got {self.activation!r}."
-            raise fail(ArgumentError, what)
+            raise fail(ArgumentError, what, 'write activation="relu", or leave it out for tanh.')
 
     def _step(self, params: Params, z: Array, carry: Carry) -> Carry:
         return _FUNCTIONS[self.activation](z + carry @ params[1])

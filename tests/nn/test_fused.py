@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from funcgrad import custom_vjp, grad, hessian, jvp, nn, value_and_grad, vjp, vmap
-from funcgrad.errors import MutatedConstantError
+from funcgrad import custom_vjp, debug_nans, grad, hessian, jvp, nn, value_and_grad, vjp, vmap
+from funcgrad.errors import MutatedConstantError, NonFiniteError
 from funcgrad.nn.fused import Fused
 
 CALLS = []
@@ -95,6 +95,13 @@ def test_a_constant_changed_after_its_use_gives_the_right_gradient_or_an_error()
     np.testing.assert_allclose(grad(loss)(np.ones(3), small), 2)
     with pytest.raises(MutatedConstantError, match="changed in place"):
         grad(loss)(np.ones(20_000), large)
+
+
+def test_debug_nans_looks_inside():
+    layer = nn.Linear(2, 1)
+    params, x = (np.array([[1.0], [-1.0]]), np.zeros(1)), np.full((1, 2), np.inf)
+    with debug_nans(), pytest.raises(NonFiniteError, match=r"`matmul`(.*\n)*.*test_fused.py"):
+        grad(lambda params: layer.apply(params, x).sum())(params)
 
 
 def test_results_can_be_written_to():
