@@ -158,7 +158,7 @@ def save_figure(runs: dict[str, list[Run]], path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=90)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -201,7 +201,7 @@ def save_figure(runs: list[Run], path: Path) -> None:
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=90)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

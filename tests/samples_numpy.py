@@ -146,6 +146,19 @@ def statistics(Sample):
             of=np.quantile,
             exact=False,
         ),
+        *[
+            Sample(
+                lambda x, w, fun=fun, q=q, axis=axis: fun(
+                    x, q, axis, weights=w, method="inverted_cdf"
+                ),
+                args,
+                of=fun,
+                exact=False,
+            )
+            for fun, q in ((np.quantile, [0.31, 0.83]), (np.percentile, 47), (np.nanquantile, 0.4))
+            for axis, args in ((None, (R, P)), (1, (R, positive(4))), ((0, 2), (CUBE, CUBE**2)))
+            if axis != 1 or fun is not np.nanquantile  # NumPy 2.4 fails there
+        ],
         # Counts are constants; weights are not.
         Sample(lambda x: np.histogram(x)[0], (LONG,), of=np.histogram, constant=True, vmap=False),
         Sample(
@@ -335,6 +348,11 @@ def sequences(Sample):
             of=np.polyfit,
             exact=False,
         ),
+        *[
+            Sample(np.polyfit, (LONG, y), {"deg": 2, **options}, exact=False)
+            for y in (reals(7, start=11), reals(7, 2, start=11))
+            for options in ({"full": True}, {"cov": True}, {"cov": "unscaled"})
+        ],
         # Ranges.
         *[
             Sample(np.linspace, (R, S), {"num": 4, **o}, complex=True, exact=False)
@@ -457,6 +475,12 @@ STATISTIC_MODES = ("maximum", "minimum", "mean", "median")
 PLACE_MODES = ("edge", "reflect", "symmetric", "wrap")
 
 
+def edges_squared(row, width, axis, options):
+    """Fill the padding of a row, as np.pad lets a function do it."""
+    row[: width[0]] = row[width[0]] ** 2 + options["by"]
+    row[len(row) - width[1] :] = row[width[0]] * axis
+
+
 def selection(Sample):
     def unmapped(fun, *args, of=None, constant=False, **settings):
         return Sample(fun, args, settings, of=of, constant=constant, vmap=False)
@@ -516,6 +540,7 @@ def selection(Sample):
         *[Sample(np.pad, (R, w), complex=True) for w in (2, ((1, 0), (0, 2)), (1, 2))],
         Sample(lambda x: np.pad(x, 1, constant_values=x[:2, :2]), (R,), of=np.pad),
         Sample(np.pad, (R, 1), {"constant_values": 2.5}),
+        Sample(lambda x: np.pad(x, (1, 2), edges_squared, by=0.3), (R,), of=np.pad, exact=False),
         *[
             Sample(np.pad, (R, w), {"mode": m}, complex=True)
             for m in PLACE_MODES

@@ -1,5 +1,6 @@
 """The examples, at a size that CI can afford, through the doors their users take."""
 
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -126,3 +127,47 @@ def test_digits_need_scikit_learn(monkeypatch):
     hide(monkeypatch, "sklearn")
     with pytest.raises(SystemExit, match=r"scikit-learn(.*\n)*.*pip install"):
         digits.main([])
+
+
+# --- the gallery: each program prints its figures, and asserts them itself -----------------------
+
+GALLERY = [
+    pytest.param("autoencoder", marks=needs_sklearn),
+    "bayesian_network",
+    "characters",
+    "gaussian_process",
+    "implicit_layer",
+    "logistic_growth",
+    pytest.param("logistic_regression", marks=needs_sklearn),
+    "maml",
+    "neural_ode",
+    "optimal_control",
+    "pendulum",
+]
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_the_gallery_reaches_its_figures(name, tmp_path, capsys):
+    example = importlib.import_module(f"examples.{name}")
+    picture = tmp_path / f"{name}.png" if importlib.util.find_spec("matplotlib") else None
+    example.main(quick=True, output=picture)
+    assert capsys.readouterr().out
+    if picture:
+        assert picture.stat().st_size > 10_000
+
+
+def test_the_gallery_page_shows_every_program():
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    for program in sorted((ROOT / "examples").glob("*.py")):
+        assert f"(../examples/{program.name})" in page, program.name
+    for picture in sorted((ROOT / "docs" / "gallery").iterdir()):
+        assert f"(gallery/{picture.name})" in page
+        assert picture.stat().st_size < 60_000
+
+
+def test_a_program_of_the_gallery_says_what_it_takes():
+    program = [sys.executable, str(ROOT / "examples" / "gaussian_process.py"), "--help"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, env=env, capture_output=True, text=True, check=True)
+    assert "--quick" in done.stdout
+    assert "--output" in done.stdout

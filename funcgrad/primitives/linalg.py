@@ -690,6 +690,27 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     return result.reshape(kept_shape(x.shape, axes)) if keepdims else result
 
 
+# s = Re u^H X v for a singular value and its vectors, so ds = Re u^H dX v
+def _cond_slope(x: Any, p: Any) -> Any:
+    """Return the derivative of the ratio of the extreme singular values; 0 where it is infinite."""
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    first, last = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
+    i, j = (-1, 0) if p == -2 else (0, -1)
+    finite = last != 0
+    last = np.where(finite, last, 1)[..., None, None]
+    up, down = [u[..., :, k, None].conj() * vh[..., k, None, :].conj() for k in (i, j)]
+    return np.where(finite[..., None, None], up / last - first[..., None, None] / last**2 * down, 0)
+
+
+_cond: Primitive = primitive(
+    "cond",
+    lambda x, p: np.linalg.cond(x, p),
+    vjp=(lambda ct, x, p: ct[..., None, None] * _cond_slope(x, p),),
+    jvp=(lambda t, x, p: (t * _cond_slope(x, p)).sum((-2, -1)).real,),
+    batch=lambda args, mapped, settings: _cond(*args, **settings),
+)
+
+
 @handle(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Return condition numbers; of a singular matrix infinity, with derivative 0."""
@@ -701,11 +722,7 @@ def cond(x: Any, p: Any = None) -> Any:
         regular = np.where(singular, np.eye(x.shape[-1], dtype=x.dtype), x)
         result = norm(x, p, (-2, -1)) * norm(np.linalg.inv(regular), p, (-2, -1))
         return np.where(singular[..., 0, 0], np.inf, result).astype(result.dtype)
-    s = svdvals(x)
-    with np.errstate(all="ignore"):
-        result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    undefined = np.isnan(result) & ~np.isnan(x).any((-2, -1))
-    return np.where(undefined, np.inf, result)[()]
+    return _cond(x, p=p)
 
 
 # --- products ------------------------------------------------------------------------------------

@@ -180,8 +180,6 @@ def polyfit(
     cov: Any = False,
 ) -> Any:
     """Fit a polynomial by least squares, as np.polyfit scales the problem."""
-    if full or cov:
-        unsupported("np.polyfit with full= or cov=", "compute them from the residuals")
     x, y, order = as_array(x) + 0.0, as_array(y) + 0.0, int(deg) + 1
     if x.ndim != 1 or y.ndim not in (1, 2) or not x.size or len(x) != len(y) or order < 1:
         raise TypeError("expected a non-empty vector x and as many values y, and deg >= 0")
@@ -191,5 +189,24 @@ def polyfit(
         table, values = table * w[:, None], values * (w[:, None] if y.ndim == 2 else w)
     scale = np.sqrt(np.sum(table * table, axis=0))
     rcond = len(x) * np.finfo(x.dtype).eps if rcond is None else rcond
-    c = np.linalg.lstsq(table / scale, values, rcond)[0]
-    return (c.T / scale).T
+    table = table / scale
+    c, *rest = np.linalg.lstsq(table, values, rcond)
+    c = (c.T / scale).T
+    if full:
+        return c, *rest, rcond
+    return (c, _fit_covariance(table, scale, rest[0], len(x), y.ndim, cov)) if cov else c
+
+
+def _fit_covariance(table: Any, scale: Any, squares: Any, n: int, ndim: int, cov: Any) -> Any:
+    """Return the covariance of the coefficients, in units of the residuals' variance."""
+    order = table.shape[1]
+    base = np.linalg.inv(table.T @ table) / (scale[:, None] * scale)
+    if cov != "unscaled":
+        if n <= order:
+            raise ValueError(
+                "the number of data points must exceed order to scale the covariance matrix"
+            )
+        squares = squares / (n - order)
+    else:
+        squares = 1
+    return base * squares if ndim == 1 else base[:, :, None] * squares

@@ -13,7 +13,6 @@ from funcgrad.core import (
     existing,
     handle,
     is_traced,
-    unsupported,
 )
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
 from funcgrad.primitives.families import linear
@@ -316,7 +315,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     """Pad by any of NumPy's modes, axis by axis."""
     array = as_array(array)
     if callable(mode):
-        unsupported("np.pad with a function as mode", "join the parts with np.concatenate")
+        return _padded_by(array, _widths(pad_width, array.ndim), mode, kwargs)
     if mode not in _OPTIONS:
         raise ValueError(f"mode '{mode}' is not supported")
     unknown = set(kwargs) - set(_OPTIONS[mode])
@@ -331,6 +330,16 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         if before or after:
             array = _padded(array, axis, before, after, mode, options)
     return array
+
+
+def _padded_by(x: Any, widths: Any, fill: Any, kwargs: Any) -> Any:
+    """Pad with zeros, which `fill` overwrites: it is given each row along each axis."""
+    x = _zero_pad(x, widths=tuple(widths))
+    for axis in range(x.ndim):
+        rows = np.moveaxis(x, axis, -1)
+        for i in np.ndindex(*rows.shape[:-1]):
+            fill(rows[i], widths[axis], axis, kwargs)
+    return x
 
 
 def _padded(x: Any, axis: int, before: int, after: int, mode: str, options: Any) -> Any:

@@ -666,6 +666,32 @@ def partition(
 # --- ranges --------------------------------------------------------------------------------------
 
 
+def _fractions(num: int, endpoint: bool, ndim: int, dtype: Any) -> Any:
+    """Return how far each of the numbers is on the way from the first limit to the second."""
+    parts = num - 1 if endpoint else num
+    return (np.arange(num, dtype=dtype) / max(parts, 1)).reshape((num,) + (1,) * (ndim - 1))
+
+
+def _to_start(ct: Any, num: int, endpoint: bool) -> Any:
+    return (ct * (1 - _fractions(num, endpoint, ct.ndim, ct.real.dtype))).sum(0)
+
+
+def _to_stop(ct: Any, num: int, endpoint: bool) -> Any:
+    return (ct * _fractions(num, endpoint, ct.ndim, ct.real.dtype)).sum(0)
+
+
+_linspace: Primitive = primitive(
+    "linspace",
+    lambda x, y, num, endpoint: np.linspace(x, y, num, endpoint, dtype=np.result_type(x, y)),
+    vjp=(_to_start, _to_stop),
+    jvp=(
+        lambda t, num, endpoint: t * (1 - _fractions(num, endpoint, t.ndim + 1, t.real.dtype)),
+        lambda t, num, endpoint: t * _fractions(num, endpoint, t.ndim + 1, t.real.dtype),
+    ),
+    batch=lambda args, mapped, settings: np.moveaxis(_linspace(*args, **settings), 0, 1),
+)
+
+
 @handle(np.linspace)
 def linspace(
     start: Any,
@@ -685,17 +711,16 @@ def linspace(
     start, stop = [as_array(x) if isinstance(x, (list, tuple)) else x for x in (start, stop)]
     kind = np.result_type(start, stop, float(num))
     start, stop = [as_array(x).astype(kind) for x in (start, stop)]
-    delta = stop - start
-    places = np.arange(num, dtype=kind).reshape((-1,) + (1,) * delta.ndim)
-    parts = num - 1 if endpoint else num
-    step = delta / parts if parts > 0 else np.nan
-    y = places * (step if parts > 0 else delta) + start
-    if endpoint and num > 1:
-        y = np.concatenate([y[:-1], np.broadcast_to(stop, y.shape[1:])[None]])
+    if start.shape != stop.shape:
+        start, stop = np.broadcast_arrays(start, stop)
+    y = _linspace(start, stop, num=num, endpoint=endpoint)
     y = np.moveaxis(y, 0, axis) if axis else y
     if dtype is not None:
         y = (np.floor(y) if np.dtype(dtype).kind in "iu" else y).astype(dtype)
-    return (y, step) if retstep else y
+    if not retstep:
+        return y
+    parts = num - 1 if endpoint else num
+    return y, (stop - start) / parts if parts > 0 else np.nan
 
 
 @handle(np.logspace)

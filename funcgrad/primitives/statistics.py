@@ -381,7 +381,7 @@ _quantile: Primitive = primitive(
         lambda t, x, q, method: t * _quantile_slope(x, q, method),
     ),
     parameters=("x", "q"),
-    batch=lambda args, mapped, settings: _batch_quantile(args, mapped, settings),
+    batch=lambda *batch: _batch_quantile(_quantile, *batch),
 )
 
 
@@ -394,25 +394,50 @@ def _to_q(ct: Any) -> Any:
     return np.sum(ct, axis=tuple(range(ct.ndim - 1)))
 
 
-def _batch_quantile(args: Any, mapped: Any, settings: Any) -> Any:
-    x, q = args
+def _batch_quantile(new: Any, args: Any, mapped: Any, settings: Any) -> Any:
+    """Apply to the last axis of each example; quantiles of their own for each go one by one."""
+    n = len(args[mapped.index(True)])
+    args = [x if m or i == 1 else np.broadcast_to(x, (n, *x.shape))
+            for i, (x, m) in enumerate(zip(args, mapped))]  # fmt: skip
+    x, q, *weights = args
+    if not n:
+        return np.zeros((0, *x.shape[1:-1], q.shape[-1]), x.dtype)
     if not mapped[1]:
-        return _quantile(x, q, **settings)
-    rows = [_quantile(x[k] if mapped[0] else x, q[k], **settings) for k in range(len(q))]
-    return np.stack(rows) if rows else np.zeros((0, *x.shape[mapped[0] : -1], q.shape[-1]), x.dtype)
+        return new(x, q, *weights, **settings)
+    return np.stack([new(x[k], q[k], *[w[k] for w in weights], **settings) for k in range(n)])
 
 
-def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any, skip: bool) -> Any:
+# Each is one of the entries, which one depends on q and the weights stepwise.
+_weighted_quantile: Primitive = primitive(
+    "weighted_quantile",
+    lambda x, q, w, skip: _to_the_end(
+        (np.nanquantile if skip else np.quantile)(x, q, -1, weights=w, method="inverted_cdf")
+    ),
+    vjp=(lambda ct, ans, x: np.sum(ct[..., None] * _shares(x, ans), axis=-2), None, None),
+    jvp=(lambda t, ans, x: np.sum(t[..., None, :] * _shares(x, ans), axis=-1), None, None),
+    parameters=("x", "q", "w"),
+    batch=lambda *batch: _batch_quantile(_weighted_quantile, *batch),
+)
+
+
+def _check_quantiles(name: str, a: Any, q: Any, method: str) -> None:
     if method not in _PLACES:
         raise ValueError(f"{method!r} is not a valid method. Use one of: {_PLACES.keys()}")
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
     if not is_mapped(q) and not np.all((concrete(q) >= 0) & (concrete(q) <= 1)):
         raise ValueError(f"{name}s must be in the range [0, {1 if name == 'Quantile' else 100}]")
+
+
+def _quantiles(
+    a: Any, q: Any, axis: Any, method: str, keepdims: Any, skip: bool, weights: Any
+) -> Any:
     if a.dtype.kind != "f":
         a = a.astype(np.float64)
     x, axes = _flat_axes(a, axis)
-    if skip:
+    if weights is not None:
+        result = _weighted_quantile(x, q.reshape(-1), _flat_axes(weights, axis)[0], skip=skip)
+    elif skip:
         result = _skipping_quantiles(np.sort(x, axis=-1), q.reshape(-1), method)
     else:
         result = _quantile(x, q.reshape(-1), method=method)
@@ -455,10 +480,13 @@ def _quantile_function(fun: Any, name: str, scale: Any, skip: bool) -> None:
         weights: Any = None,
     ) -> Any:
         no_out(f"np.{fun.__name__}", out)
-        if weights is not None:
-            unsupported(f"np.{fun.__name__} with weights=", "sort, and use np.interp on the cumsum")
         a, q = _fraction(a, q, scale)
-        return _quantiles(name, a, q, axis, method, keepdims, skip)
+        _check_quantiles(name, a, q, method)
+        if weights is not None:
+            if method != "inverted_cdf":
+                raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+            weights = np.broadcast_to(_aligned_weights(a, as_array(weights), axis), a.shape)
+        return _quantiles(a, q, axis, method, keepdims, skip, weights)
 
 
 _quantile_function(np.quantile, "Quantile", 1, False)

@@ -13,7 +13,7 @@ from funcgrad import tree
 from funcgrad.arguments import name_of
 from funcgrad.batch import BatchTracer
 from funcgrad.core import Tracer, unsupported
-from funcgrad.errors import ArgumentError, TracerConversionError, fail
+from funcgrad.errors import ArgumentError, SolverError, TracerConversionError, fail
 
 Function = Callable[..., Any]
 
@@ -95,6 +95,13 @@ def refuse(function: str, **options: Any) -> None:
         if value is not None and value is not False:
             shown = "" if isinstance(value, Tracer) else repr(value)
             unsupported(f"{function} with {name}={shown}", f"leave {name} out")
+
+
+def unsolved(what: str) -> SolverError:
+    """Build the error of a solver that stopped short of a solution: what it has found has no derivative."""
+    return fail(
+        SolverError, what, "look at the plain result, without grad, for where it stops and why"
+    )
 
 
 def fallback(module: Any) -> Function:

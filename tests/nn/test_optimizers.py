@@ -40,19 +40,19 @@ def test_momentum_follows_the_recurrence_of_pytorch():
     opt = nn.SGD(lr=0.1, momentum=0.5)
     p, g = np.array([1.0]), np.array([1.0])
     state = opt.init(p)
-    np.testing.assert_array_equal(state, [0.0])
+    np.testing.assert_array_equal(state["velocity"], [0.0])
     seen = []
     for _ in range(3):
         p, state = opt.update(g, state, p)
-        seen.append((p[0], state[0]))
+        seen.append((p[0], state["velocity"][0]))
     np.testing.assert_allclose(seen, [(0.9, 1.0), (0.75, 1.5), (0.575, 1.75)])
 
 
-def test_without_momentum_it_is_sgd_and_keeps_no_state(params):
+def test_without_momentum_it_is_sgd_and_keeps_no_velocity(params):
     opt, grads = nn.SGD(lr=0.5), grad(quadratic)(params)
-    assert opt.init(params) == ()
-    new, state = opt.update(grads, (), params)
-    assert state == ()
+    assert opt.init(params) == {"step": 0}
+    new, state = opt.update(grads, opt.init(params), params)
+    assert state == {"step": 1}
     np.testing.assert_array_equal(new["w"], nn.sgd(params, grads, 0.5)["w"])
 
 
@@ -71,7 +71,7 @@ def test_float32_parameters_stay_float32(lr, grad_dtype):
     p, g = np.ones(3, np.float32), np.ones(3, grad_dtype)
     opt = nn.SGD(lr, momentum=0.9)
     new, state = opt.update(g, opt.init(p), p)
-    assert (new.dtype, state.dtype) == (np.float32, np.float32)
+    assert (new.dtype, state["velocity"].dtype) == (np.float32, np.float32)
     assert nn.sgd(p, g, lr).dtype == np.float32
 
 
@@ -109,7 +109,7 @@ def test_vmap_sweeps_learning_rates(params):
 
 def test_optimizers_are_values():
     opt = nn.SGD(lr=0.1)
-    assert repr(opt) == "SGD(lr=0.1, momentum=0)"
+    assert repr(opt) == "SGD(lr=0.1, momentum=0, nesterov=False, weight_decay=0)"
     assert pickle.loads(pickle.dumps(opt)) == opt
     assert tree.leaves(opt) == []
 

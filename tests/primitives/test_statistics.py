@@ -97,9 +97,19 @@ def test_a_quantile_outside_is_an_error(q):
         grad(lambda x: np.quantile(x, q))(np.ones(3))
 
 
-def test_weights_of_quantiles_are_refused():
-    with pytest.raises(FuncgradError, match="weights"):
-        grad(lambda x: np.quantile(x, 0.5, method="inverted_cdf", weights=np.ones(3)))(np.ones(3))
+def test_a_weighted_quantile_is_one_of_the_entries():
+    def quantile(x, w):
+        return np.quantile(x, 0.5, method="inverted_cdf", weights=w)
+
+    x, w = np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 5.0])
+    assert grad(quantile)(x, w).tolist() == [0, 0, 1]
+    assert grad(quantile, argnums=1)(x, w).tolist() == [0, 0, 0]
+    assert np.allclose(grad(quantile)(np.ones(3), w), 1 / 3)  # ties share evenly
+
+
+def test_weights_of_quantiles_need_the_method_that_numpy_has_them_for():
+    with pytest.raises(ValueError, match="inverted_cdf"):
+        grad(lambda x: np.quantile(x, 0.5, weights=np.ones(3)))(np.ones(3))
 
 
 @pytest.mark.parametrize("fun", [np.ptp, np.median, np.nanmean, np.nansum])

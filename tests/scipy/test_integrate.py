@@ -355,6 +355,12 @@ def test_refused_options_are_named(call, message):
         jvp(call, (START,), (START,))
 
 
+@pytest.mark.filterwarnings("ignore::scipy.integrate.ODEintWarning")  # SciPy's word on it
+def test_odeint_that_fails_raises():
+    with pytest.raises(SolverError, match="odeint did not reach the end: Excess work"):
+        grad(lambda y0: np.sum(integrate.odeint(lambda y, t: y**2, y0, [0, 5])))(START)
+
+
 def test_a_solver_that_fails_raises():
     with pytest.raises(SolverError, match="did not reach the end"):
         grad(

@@ -9,6 +9,7 @@ from funcgrad.errors import (
     NonDifferentiableError,
     NonScalarOutputError,
     ShapeError,
+    SolverError,
     StructureError,
     UnsupportedError,
 )
@@ -454,6 +455,22 @@ def test_fixed_points_and_minima():
                 optimize.minimize_scalar(lambda x, a: (x - a) ** 2, args=(a,), bounds=(0, 2)).x
             )
         )(1.0)
+
+
+def test_what_is_no_solution_has_no_derivative():
+    def square(x, a):
+        return x**2 + a
+
+    calls = [
+        lambda a: optimize.root(square, 1.0, args=(a,)).x[0],
+        lambda a: optimize.least_squares(square, 1.0, args=(a,), max_nfev=1).x[0],
+        lambda a: optimize.minimize(bowl, START, args=(a,), options={"maxiter": 1}).x["b"],
+        lambda a: optimize.minimize(bowl, START, (a,), "Powell", options={"maxiter": 1}).x["b"],
+        lambda a: optimize.root_scalar(square, (a,), "secant", x0=1.0, x1=2.0, maxiter=2).root,
+    ]
+    for call in calls:
+        with pytest.raises(SolverError, match="found no solution"):
+            grad(call)(2.0)
 
 
 def test_a_start_has_derivative_zero():

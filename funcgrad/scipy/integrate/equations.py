@@ -10,7 +10,7 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.arguments import name_of
 from funcgrad.core import as_array, concrete, unsupported
-from funcgrad.errors import ShapeError, SolverError, fail
+from funcgrad.errors import ShapeError, fail
 from funcgrad.scipy.integrate.flow import Flow
 from funcgrad.scipy.integrate.parameters import (
     Leaves,
@@ -18,7 +18,7 @@ from funcgrad.scipy.integrate.parameters import (
     as_floats,
     plain,
 )
-from funcgrad.scipy.mirrors import is_mapped, mirror, refuse
+from funcgrad.scipy.mirrors import is_mapped, mirror, refuse, unsolved
 
 si: Any = importlib.import_module("scipy.integrate")
 so: Any = importlib.import_module("scipy.optimize")
@@ -90,6 +90,11 @@ def odeint(
     -------
     array, shape (len(t), len(y0))
 
+    Raises
+    ------
+    SolverError
+        If the solver does not reach the end.
+
     Examples
     --------
     >>> import numpy as np
@@ -115,12 +120,17 @@ def odeint(
         "mxords": mxords,
     }
 
+    def run(g: Function, y0: Any, ts: Any, **options: Any) -> Any:
+        ys, info = si.odeint(g, y0, ts, tfirst=True, full_output=1, **common, **options)
+        if not info["message"].startswith(("Integration successful", "Nothing was done")):
+            raise unsolved(f"odeint did not reach the end: {info['message']}")
+        return ys
+
     def solve(g: Function, y0: Any, ts: Any) -> Any:
-        return si.odeint(g, y0, ts, tfirst=True, rtol=rtol, atol=atol, h0=h0, **common)
+        return run(g, y0, ts, rtol=rtol, atol=atol, h0=h0)
 
     def again(g: Function, y0: Any, ts: Any) -> Any:
-        tolerances = {"rtol": _smallest(rtol), "atol": _smallest(atol)}
-        return si.odeint(g, y0, ts, tfirst=True, **tolerances, **common)
+        return run(g, y0, ts, rtol=_smallest(rtol), atol=_smallest(atol))
 
     f = _right_side(right, parameters, y0.shape[0])
     return Flow("odeint", f, solve, again)(y0, ts, *parameters.leaves)[0]
@@ -206,11 +216,7 @@ def _run(g: Function, t_span: Any, y0: Any, method: Any, t_eval: Any, options: A
     """Call SciPy, and raise if it does not reach the end."""
     result = si.solve_ivp(g, t_span, y0, method, t_eval, **options)
     if not result.success:
-        raise fail(
-            SolverError,
-            f"solve_ivp did not reach the end: {result.message}",
-            "look at the plain result, without grad, for where it stops",
-        )
+        raise unsolved(f"solve_ivp did not reach the end: {result.message}")
     return result
 
 

@@ -17,9 +17,7 @@ class Parameters:
 
     def __init__(self, args: Any) -> None:
         leaves, self.treedef = tree.flatten(args)
-        self.leaves = [
-            as_array(x)[()] if isinstance(x, (int, float, complex)) else x for x in leaves
-        ]
+        self.leaves = [np.asarray(x)[()] if type(x) in (float, complex) else x for x in leaves]
 
     def build(self, leaves: Leaves) -> Any:
         """Return the arguments with these leaves."""

@@ -5,6 +5,7 @@ vectors, and computed by `scipy.integrate.quad_vec` to the same tolerances; they
 """
 
 import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -160,7 +161,12 @@ def quad(
         )
 
     def again(g: Function, low: Any, high: Any) -> Any:
-        return si.quad_vec(g, low, high, epsabs, epsrel, points=points)
+        more = {"points": points, "full_output": True}
+        value, error, info = si.quad_vec(g, low, high, epsabs, epsrel, **more)
+        if not info.success:
+            what = f"The integral of a derivative: {info.message}"
+            warnings.warn(what, si.IntegrationWarning, stacklevel=2)
+        return value, error
 
     return _integral("quad", func, a, b, args, solve, again)
 

@@ -10,7 +10,7 @@ from funcgrad.core import as_array
 from funcgrad.implicit import Solution
 from funcgrad.jacobians import jacfwd, jacrev
 from funcgrad.scipy.mirrors import any_traced, refuse
-from funcgrad.scipy.optimize.minimization import finish
+from funcgrad.scipy.optimize.minimization import check_solved, finish
 from funcgrad.scipy.optimize.unknowns import Function, Unknowns, as_start, as_tuple, plain, ravel
 from funcgrad.transforms import grad
 
@@ -115,6 +115,7 @@ def least_squares(
 
     def solve(residuals: Function, start: Any) -> Any:
         runs.append(_run(residuals, start, (), None, bounds, callback, options))
+        check_solved("least_squares", runs[-1])
         return runs[-1].x
 
     x = LeastSquares(call, solve)(start, *args)

@@ -9,7 +9,7 @@ import numpy as np
 from funcgrad.arguments import check_scalar
 from funcgrad.implicit import Solution
 from funcgrad.jacobians import hessian, hvp, jacrev
-from funcgrad.scipy.mirrors import any_traced, refuse
+from funcgrad.scipy.mirrors import any_traced, refuse, unsolved
 from funcgrad.scipy.optimize.unknowns import (
     Function,
     Unknowns,
@@ -83,6 +83,8 @@ def minimize(
     ------
     NonScalarOutputError
         If `fun` does not return a real scalar.
+    SolverError
+        If no solution is found, and one of `args` is traced.
 
     Examples
     --------
@@ -106,10 +108,19 @@ def minimize(
         functools.update_wrapper(objective, fun)  # errors name it
         problem = _Problem(objective, start, (), method, (None, None, None))
         runs.append(problem.run(None, (), tol, callback, options))
+        # status 2 of the methods with a gradient: no better value can be told from rounding
+        if runs[-1].status != 2 or str(method).lower() in WITHOUT_GRADIENT:
+            check_solved("minimize", runs[-1])
         return runs[-1].x
 
     x = Minimum(value, solve)(start, *args)
     return finish(runs, x=x, fun=value(x, *args))
+
+
+def check_solved(name: str, run: Any) -> None:
+    """Raise if a solver found no solution, which alone has derivatives."""
+    if not run.success:
+        raise unsolved(f"{name} found no solution: {run.message}")
 
 
 def finish(runs: list[Any], **fields: Any) -> Any:

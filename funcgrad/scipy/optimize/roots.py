@@ -9,7 +9,7 @@ from funcgrad import tree
 from funcgrad.implicit import Solution
 from funcgrad.jacobians import jacfwd
 from funcgrad.scipy.mirrors import any_traced
-from funcgrad.scipy.optimize.minimization import finish
+from funcgrad.scipy.optimize.minimization import check_solved, finish
 from funcgrad.scipy.optimize.unknowns import (
     Function,
     Unknowns,
@@ -80,6 +80,7 @@ def root(
 
     def solve(equations: Function, start: Any) -> Any:
         runs.append(_run(equations, start, (), None, callback, options))
+        check_solved("root", runs[-1])
         return runs[-1].x
 
     return finish(runs, x=Root(value, solve)(start, *args))

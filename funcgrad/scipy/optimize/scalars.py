@@ -9,7 +9,7 @@ import numpy as np
 
 from funcgrad.core import Tracer, as_array, concrete, unsupported
 from funcgrad.implicit import FixedPoint, Solution
-from funcgrad.scipy.mirrors import any_traced, call_plain, is_mapped, refuse
+from funcgrad.scipy.mirrors import any_traced, call_plain, is_mapped, refuse, unsolved
 from funcgrad.scipy.optimize.minimization import Minimum, finish
 from funcgrad.scipy.optimize.unknowns import Function, as_tuple, plain
 from funcgrad.transforms import jvp
@@ -50,6 +50,8 @@ def _solver(original: Function, kind: Any, start: str, refused: tuple[str, ...] 
         def solve(equation: Function, x: Any) -> Any:
             slopes = _with_slopes(original.__name__, arguments, equation)
             runs.append(original(lambda x: plain(fun, equation(x)), **slopes))
+            if isinstance(runs[-1], so.OptimizeResult) and not _succeeded(runs[-1]):
+                raise unsolved(f"{original.__name__} found no solution.")
             return _number(runs[-1])
 
         x0 = arguments.get(start)
@@ -75,6 +77,10 @@ def _with_slopes(name: str, arguments: dict[str, Any], fun: Function) -> dict[st
     return {**arguments, "fprime": first} | (
         {"fprime2": _slope(first)} if method == "halley" else {}
     )
+
+
+def _succeeded(run: Any) -> bool:
+    return bool(run.converged if isinstance(run, so.RootResults) else run.success)
 
 
 def _number(run: Any) -> Any:

@@ -1,0 +1,332 @@
+"""The usual training loop, of public pieces: mini-batches, validation, early stopping, history.
+
+Read `fit` as an example: when your loop differs, write it yourself in the same few lines. Also
+reached as ``nn.fit``; it is not part of `funcgrad.nn`, which knows no transforms.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from funcgrad import tree
+from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.nn import apply_layer, init_state
+from funcgrad.transforms import value_and_grad
+
+__all__ = ["Fitted", "batches", "fit", "plot_history"]
+
+PyTree: TypeAlias = Any
+_AT_ONCE = 1000  # examples of the validation data, lest convolutions need memory for all
+
+History: TypeAlias = dict[str, list[float]]
+Callback: TypeAlias = Callable[[int, PyTree, History], Any]
+
+
+class Fitted(NamedTuple):
+    """What `fit` returns: parameters, the state of the network's layers, and the history."""
+
+    params: PyTree
+    state: PyTree
+    history: History
+
+
+def batches(
+    data: PyTree, batch_size: int | None, rng: np.random.Generator | None = None
+) -> Iterator[PyTree]:
+    """Go through the data once; the last batch may be smaller.
+
+    Parameters
+    ----------
+    data : pytree of arrays of shape (N, ...)
+        The examples are along the first axis.
+    batch_size : int or None
+        None is all the data in one batch.
+    rng : numpy.random.Generator, optional
+        Draws a random order; by default the order is that of the data.
+
+    Yields
+    ------
+    pytree
+        Like `data`, with up to `batch_size` examples.
+
+    Raises
+    ------
+    ShapeError
+        If the arrays have not one length.
+
+    Examples
+    --------
+    >>> [y.tolist() for x, y in batches((np.zeros((5, 2)), np.arange(5)), 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    count = _count(data)
+    size = count if batch_size is None else batch_size
+    if rng is None and size >= count:
+        yield data
+        return
+    order = np.arange(count) if rng is None else rng.permutation(count)
+    flat, treedef = tree.flatten(data)
+    for start in range(0, count, max(size, 1)):
+        chosen = order[start : start + size]
+        yield tree.unflatten(treedef, [array[chosen] for array in flat])
+
+
+def fit(
+    model: Any,
+    loss: Callable[[Any, Any], Any],
+    data: tuple[PyTree, PyTree],
+    optimizer: Any,
+    epochs: int,
+    *,
+    batch_size: int | None = 32,
+    params: PyTree = None,
+    seed: int | np.random.Generator = 0,
+    validation: tuple[PyTree, PyTree] | None = None,
+    metric: Callable[[Any, Any], Any] | None = None,
+    patience: int | None = None,
+    callbacks: Iterable[Callback] = (),
+    progress: bool = False,
+) -> Fitted:
+    """Train a model on mini-batches.
+
+    Parameters
+    ----------
+    model : layer
+        Has ``init(rng) -> params`` and ``apply(params, inputs) -> outputs``. Layers such as
+        `Dropout` and `BatchNorm` are told that they are trained, and get a generator and a state.
+    loss : callable
+        ``loss(outputs, targets) -> scalar``, the mean over the examples.
+    data : tuple
+        ``(inputs, targets)``, each an array or a pytree of arrays, with the examples along the
+        first axis.
+    optimizer : optimizer
+        Such as ``nn.Adam(1e-3)``. `LBFGS` is for ``batch_size=None``.
+    epochs : int
+        How often to go through the data.
+    batch_size : int or None, default 32
+        None is all the data in each step.
+    params : pytree, optional
+        Where to start; by default ``model.init(rng)``.
+    seed : int or numpy.random.Generator, default 0
+        For the initial parameters and the order of the examples.
+    validation : tuple, optional
+        ``(inputs, targets)`` on which loss and metric are measured after each epoch.
+    metric : callable, optional
+        ``metric(outputs, targets) -> number``, such as an accuracy, the mean over the examples.
+    patience : int, optional
+        Stop after so many epochs without a lower validation loss.
+    callbacks : iterable of callables, optional
+        ``callback(epoch, params, history)`` is called after each epoch; one that returns True
+        ends the training.
+    progress : bool, default False
+        Show a bar with loss and metric, where tqdm is installed.
+
+    Returns
+    -------
+    params : pytree
+        With validation data those of the epoch with the lowest validation loss, otherwise the
+        last ones. Ctrl-C ends the training and returns what there is by then.
+    state : pytree
+        What layers such as `BatchNorm` remember, of the same time; () for a model without such.
+    history : dict of str to list of float
+        One number per complete epoch: ``loss``, ``seconds``, and where asked for ``metric``,
+        ``validation_loss``, ``validation_metric``. Loss and metric of the training data are means
+        over the batches as they were met.
+
+    Raises
+    ------
+    ArgumentError
+        If an option is out of its range, or `patience` comes without `validation`.
+    ShapeError
+        If the arrays of the data have not one length.
+
+    Examples
+    --------
+    >>> from funcgrad import nn
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> model = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
+    >>> params, state, history = fit(
+    ...     model, nn.mean_squared_error, (x, x**2), nn.Adam(0.03), epochs=100
+    ... )
+    >>> history["loss"][-1] < 0.01
+    True
+    """
+    _check(epochs, batch_size, patience, validation)
+    rng = np.random.default_rng(seed)
+    params = model.init(rng) if params is None else params
+    state, opt_state = init_state(model), optimizer.init(params)
+    step = _step(model, loss, optimizer, rng)
+    history: History = {}
+    best, lowest, waited = (params, state), np.inf, 0
+    with _bar(epochs, progress) as bar:
+        try:
+            for epoch in bar:
+                started, measured = perf_counter(), _Mean()
+                for inputs, targets in batches(data, batch_size, rng):
+                    params, state, opt_state, value, outputs = step(
+                        params, state, opt_state, inputs, targets
+                    )
+                    measured.add(_measures(value, metric, outputs, targets), _count(targets))
+                row = measured.mean()
+                if validation is not None:
+                    held_out = _evaluate(model, loss, metric, params, state, validation)
+                    row |= {f"validation_{name}": value for name, value in held_out.items()}
+                    waited = 0 if held_out["loss"] < lowest else waited + 1
+                    if not waited:
+                        best, lowest = (params, state), held_out["loss"]
+                _record(history, row | {"seconds": perf_counter() - started})
+                bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()})
+                stops = [callback(epoch, params, history) is True for callback in callbacks]
+                if any(stops) or (patience is not None and waited >= patience):
+                    break
+        except KeyboardInterrupt:
+            pass  # whoever interrupts has seen enough, and gets what there is
+    return Fitted(*((params, state) if lowest == np.inf else best), history)
+
+
+def plot_history(history: History, path: Any = None) -> Any:
+    """Draw the learning curves of `fit`: the loss, and beside it the metric, if there is one.
+
+    Parameters
+    ----------
+    history : dict
+    path : str or path, optional
+        Where to save the picture; its ending says the format.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> history = {"loss": [0.5, 0.25], "validation_loss": [0.6, 0.5], "seconds": [0.1, 0.1]}
+    >>> figure = plot_history(history)  # needs matplotlib
+    >>> [axes.get_title() for axes in figure.axes]
+    ['loss']
+    """
+    from matplotlib.figure import Figure
+
+    names = [name for name in ("loss", "metric") if name in history]
+    figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+        for curve, label in ((name, "training"), (f"validation_{name}", "validation")):
+            if curve in history:
+                axes.plot(range(1, len(history[curve]) + 1), history[curve], label=label)
+        axes.set(title=name, xlabel="epoch")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _step(
+    model: Any, loss: Callable[..., Any], optimizer: Any, rng: np.random.Generator
+) -> Callable[..., Any]:
+    """Build the step: it takes and returns parameters, layer state and optimizer state."""
+
+    def objective(params: PyTree, state: PyTree, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        outputs, state = apply_layer(model, params, inputs, state=state, train=True, rng=rng)
+        return loss(outputs, targets), (state, outputs)
+
+    value_and_grads = value_and_grad(objective, has_aux=True)
+
+    def step(params: PyTree, state: PyTree, opt_state: PyTree, inputs: Any, targets: Any) -> Any:
+        met: list[Any] = []  # the first evaluation, which is that at params
+
+        def at(params: PyTree) -> tuple[Any, PyTree]:
+            (value, aux), grads = value_and_grads(params, state, inputs, targets)
+            met.append((value, aux))
+            return value, grads
+
+        # L-BFGS evaluates the function where it likes, the others take the gradients.
+        first = at if getattr(optimizer, "needs_function", False) else at(params)[1]
+        params, opt_state = optimizer.update(first, opt_state, params)
+        value, (new_state, outputs) = met[0]
+        return params, new_state, opt_state, value, outputs
+
+    return step
+
+
+class _Mean:
+    """The mean of named numbers, weighted by the number of examples behind them."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, values: dict[str, float], count: int) -> None:
+        self.count += count
+        for name, value in values.items():
+            self.totals[name] = self.totals.get(name, 0.0) + count * value
+
+    def mean(self) -> dict[str, float]:
+        return {name: total / self.count for name, total in self.totals.items()}
+
+
+def _evaluate(
+    model: Any, loss: Any, metric: Any, params: PyTree, state: PyTree, data: PyTree
+) -> dict[str, float]:
+    measured = _Mean()
+    for inputs, targets in batches(data, _AT_ONCE):
+        outputs, _ = apply_layer(model, params, inputs, state=state)
+        measured.add(_measures(loss(outputs, targets), metric, outputs, targets), _count(targets))
+    return measured.mean()
+
+
+def _measures(value: Any, metric: Any, outputs: Any, targets: Any) -> dict[str, float]:
+    row = {"loss": float(value)}
+    return row if metric is None else row | {"metric": float(metric(outputs, targets))}
+
+
+def _record(history: History, row: dict[str, float]) -> None:
+    for name, value in row.items():
+        history.setdefault(name, []).append(value)
+
+
+def _count(data: PyTree) -> int:
+    """Return the number of examples, which every array must have."""
+    counts = [np.shape(leaf)[0] if np.ndim(leaf) else None for leaf in tree.leaves(data)]
+    if not counts or None in counts or len(set(counts)) > 1:
+        found = {path: np.shape(leaf) for path, leaf in zip(tree.paths(data), tree.leaves(data))}
+        what = f"the data needs arrays of one length, the number of examples, but has {found}."
+        raise fail(ShapeError, what, "give (inputs, targets), the examples along the first axis.")
+    return int(counts[0])  # type: ignore[arg-type]
+
+
+def _check(epochs: int, batch_size: int | None, patience: int | None, validation: Any) -> None:
+    for name, value, least in (
+        ("epochs", epochs, 0),
+        ("batch_size", batch_size, 1),
+        ("patience", patience, 1),
+    ):
+        if value is not None and not value >= least:
+            what = f"fit needs {name} >= {least}, but got {value!r}."
+            raise fail(ArgumentError, what)
+    if patience is not None and validation is None:
+        what = "fit got patience= without validation=, so nothing tells when to stop."
+        raise fail(ArgumentError, what, "pass validation=(inputs, targets).")
+
+
+class _Silent(list[int]):
+    """The epochs without a bar: what `fit` uses of tqdm, doing nothing."""
+
+    def __enter__(self) -> "_Silent":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        return None
+
+    def set_postfix(self, values: dict[str, str]) -> None:
+        return None
+
+
+def _bar(epochs: int, progress: bool) -> Any:
+    if not progress or find_spec("tqdm") is None:
+        return _Silent(range(epochs))
+    from tqdm import tqdm  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    return tqdm(range(epochs), desc="training", unit="epoch")
