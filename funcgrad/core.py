@@ -67,6 +67,9 @@ class Trace:
         """Make a tracer of this trace for a value with derivative zero."""
         raise NotImplementedError
 
+    def hear(self, name: str, args: Any, cuts: bool = False) -> None:
+        """Be told of a call that `process` does not see; for a trace that keeps a log."""
+
 
 class Primitive:
     """A function with derivative rules: arrays are positional, settings are keywords.

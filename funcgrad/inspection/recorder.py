@@ -1,0 +1,554 @@
+"""A tape that keeps a log: what each operation was, on what, where in the user's code.
+
+`Recorder` is a `Tape`; its tracers have none of the quick operators, so that every operation takes
+the general path through `process`, where it is looked at. The records are those of any tape.
+Ordinary tapes know nothing of this and pay nothing for it. Read next: `program.py`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from funcgrad import tree
+from funcgrad.arguments import (
+    Derivative,
+    Inputs,
+    Key,
+    check_arrays,
+    label_of,
+    name_of,
+    value_of,
+)
+from funcgrad.constants import protect, verify
+from funcgrad.core import Primitive, Tracer, concrete
+from funcgrad.errors import ArgumentError, fail
+from funcgrad.inspection.calls import Call, Calls, Position, Site
+from funcgrad.reverse import Tape, TapeTracer, backward
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A value on the tape: an input, named as the user would (``params[0].w``), or a result (``%3``)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def type(self) -> str:
+        """Dtype and shape in one word: ``float64[2,25]``."""
+        return type_of(self.shape, self.dtype)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is not differentiated.
+
+    `text` is a number, an argument's name, or the type; `weak` says whether it is a Python number,
+    which takes the dtype of what it meets.
+    """
+
+    text: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    weak: bool = False
+
+    @property
+    def type(self) -> str:
+        """Dtype and shape in one word: ``float64[2,25]``."""
+        return type_of(self.shape, self.dtype)
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a recorded program.
+
+    Attributes
+    ----------
+    name : str
+        Of the primitive: ``matmul``, ``sum``, ``getitem``, ``custom_vjp(f)``.
+    arguments : tuple of Variable and Constant
+    settings : mapping
+        Its options by name; an array among them as its type alone.
+    outputs : tuple of Variable and Constant
+        One, but for functions that return several arrays; constants are those without a derivative.
+    kept : int
+        The bytes that the tape keeps for the backward pass and that no earlier operation kept.
+    view : bool
+        Whether the result shares the memory of the first argument.
+    in_place : bool
+        Whether it is (part of) a write into an array: ``y[0] = v``, ``y += v``, ``out=y``.
+    """
+
+    name: str
+    arguments: tuple[Variable | Constant, ...]
+    settings: Mapping[str, Any]
+    outputs: tuple[Variable | Constant, ...]
+    kept: int
+    view: bool
+    in_place: bool
+    call: Call | None
+    site: Site | None
+
+    @property
+    def where(self) -> Position | None:
+        """The line of the user's code; None if no code of the user's was running."""
+        return None if self.site is None else self.site.position()
+
+    @property
+    def output(self) -> Variable | Constant:
+        """The (first) output."""
+        return self.outputs[0]
+
+    def expression(self) -> str:
+        """Return ``matmul(x, %1)``."""
+        inside = [str(x) for x in self.arguments]
+        inside += [f"{name}={show_setting(name, x)}" for name, x in self.settings.items()]
+        return f"{self.name}({', '.join(inside)})"
+
+    def __str__(self) -> str:
+        return f"{', '.join([str(x) for x in self.outputs])} = {self.expression()}"
+
+
+def type_of(shape: tuple[int, ...], dtype: Any) -> str:
+    """Return dtype and shape in one word, as ``float64[2,25]``."""
+    return f"{dtype}[{','.join(map(str, shape))}]" if shape else str(dtype)
+
+
+def show_setting(name: str, x: Any) -> str:
+    """Return a setting as a user writes it."""
+    if name == "index":
+        parts = x if isinstance(x, tuple) else (x,)
+        return f"[{', '.join([_show_index(i) for i in parts])}]"
+    return str(x) if isinstance(x, (np.dtype, type)) else repr(x)
+
+
+def _show_index(i: Any) -> str:
+    if i is Ellipsis:
+        return "..."
+    if not isinstance(i, slice):
+        return repr(i)
+    ends = ["" if end is None else str(end) for end in (i.start, i.stop)]
+    return ":".join(ends if i.step is None else [*ends, str(i.step)])
+
+
+def _setting(x: Any) -> Any:
+    """Return what to keep of a setting: arrays only by their type."""
+    if isinstance(x, (np.ndarray, Tracer)):
+        return Constant(type_of(x.shape, x.dtype), x.shape, x.dtype)
+    if isinstance(x, (tuple, list)):
+        return type(x)([_setting(y) for y in x]) if type(x) in (tuple, list) else repr(x)
+    return x
+
+
+# --- the tape ------------------------------------------------------------------------------------
+
+Watch = Callable[..., None]  # (operation, arguments and results as they are, settings)
+
+
+class Recorder(Tape):
+    """A tape with a log.
+
+    By node: `variables`, and `owners`, the place of the operation that made it (-1 for an input). By
+    operation: `operations`, `nodes`, the first node of each, and `seconds`, its time. `cuts` are the
+    operations that no cotangent passes: the nodes they read, and what they were.
+    """
+
+    __slots__ = (
+        "calls",
+        "cuts",
+        "labels",
+        "nodes",
+        "operations",
+        "owners",
+        "pending",
+        "seconds",
+        "seen",
+        "variables",
+        "watch",
+        "writing",
+    )
+
+    def __init__(self, watch: Watch | None = None) -> None:
+        super().__init__()
+        self.calls = Calls()
+        self.labels: dict[int, str] = {}  # the names of arrays that are not differentiated
+        self.operations: list[Operation] = []
+        self.owners: list[int] = []
+        self.nodes: list[int] = []
+        self.variables: list[Any] = []  # None for the record of several outputs
+        self.seconds: list[float] = []
+        self.cuts: list[tuple[list[int], Operation]] = []
+        self.pending: Any = None  # a call that announced itself: (name, arguments, where, since)
+        self.seen: set[int] = set()  # the buffers that are counted
+        self.watch = watch
+        self.writing = False
+
+    # What the trace makes.
+
+    def named_input(self, value: Any, name: str) -> Any:
+        """Make a tracer for an input with a name."""
+        self.variables.append(Variable(name, value.shape, value.dtype))
+        self.owners.append(-1)
+        return self.mine(super().input(value))
+
+    def input(self, value: Any) -> Any:
+        tracer = self.mine(super().input(value))
+        self.log("constant", (), {}, (tracer,), (tracer,), self.calls.here(), 0.0)
+        return tracer
+
+    def mine(self, x: Any) -> Any:
+        """Take the quick operators from a tracer of this tape."""
+        if type(x) is TapeTracer and x._trace is self:
+            x.__class__ = RecordTracer
+        return x
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        self.pending = None
+        here, first = self.calls.here(), len(self.records)
+        start = perf_counter()
+        result = super().process(primitive, args, settings)
+        seconds = perf_counter() - start
+        if len(self.records) == first:
+            self.cut(primitive.name, args, settings, result, here)
+            return result
+        if primitive.condense is not None:
+            self._condense(primitive, args, first)
+        outputs = tuple([self.mine(x) for x in result]) if primitive.multiple else (result,)
+        self.mine(result)
+        self.log(primitive.name, args, settings, outputs, outputs, here, seconds)
+        return result
+
+    def _condense(self, primitive: Any, args: Any, node: int) -> None:
+        """Keep what the quick operators keep of a comparison with a scalar."""
+        (x, y), record = args, self.records[node]
+        i = 0 if isinstance(x, Tracer) and x._trace is self else 1
+        x, y = (x, y) if i == 0 else (y, x)
+        if type(y) not in (int, float, np.float64) or type(x.value) is not np.ndarray:
+            return
+        if record is not None and x.value.size > 1000:
+            parent, pull, kept, fix = record[0]
+            self.records[node] = ((parent, pull, primitive.condense(x.value, y, kept), fix),)
+
+    def split(self, outputs: Any, index: int) -> list[Any]:
+        nodes = [self.mine(x) for x in super().split(outputs, index)]
+        if self.pending is not None:
+            (name, args, here, start), self.pending = self.pending, None
+            self.log(name, args, {}, nodes, nodes, here, perf_counter() - start)
+        return nodes
+
+    def hear(self, name: str, args: Any, cuts: bool = False) -> None:
+        here = self.calls.here()
+        if cuts:
+            self.cut(name, args, {}, args[0].value, here)
+        else:
+            self.pending = (name, args, here, perf_counter())
+
+    # What is noted.
+
+    def log(
+        self,
+        name: str,
+        args: Any,
+        settings: Any,
+        outputs: Any,
+        results: Any,
+        here: Any,
+        seconds: Any,
+    ) -> None:
+        """Note an operation: all records that are not accounted for are its own."""
+        new = range(len(self.variables), len(self.records))
+        place = len(self.operations)
+        made: list[Any] = [None] * len(new)
+        shown: list[Variable | Constant] = []
+        for x in outputs:
+            if isinstance(x, Tracer) and x._trace is self:
+                variable = Variable(f"%{place + 1}{_letter(outputs, x)}", x.shape, x.dtype)
+                made[x.node - new.start] = variable
+                shown.append(variable)
+            else:
+                shown.append(self.constant_of(x))
+        self.variables += made
+        self.owners += [place] * len(new)
+        self.nodes.append(new.start)
+        arguments = tuple([self.argument(x) for x in args])
+        noted = {key: _setting(x) for key, x in settings.items()}
+        kept = sum([self.count(edge[2]) for i in new for edge in self.records[i] or ()])
+        view = len(outputs) == 1 and getattr(outputs[0], "_view", None) is not None
+        self.operations.append(
+            Operation(name, arguments, noted, tuple(shown), kept, view, self.writing, *here)
+        )
+        self.seconds.append(seconds)
+        if self.watch is not None:
+            self.watch(self, place, args, settings, results)
+
+    def cut(self, name: str, args: Any, settings: Any, result: Any, here: Any) -> None:
+        """Note an operation on traced values whose result has no derivative."""
+        nodes = [x.node for x in args if isinstance(x, Tracer) and x._trace is self]
+        results = result if isinstance(result, tuple) else (result,)
+        operation = Operation(
+            name,
+            tuple([self.argument(x) for x in args]),
+            {key: _setting(x) for key, x in settings.items()},
+            tuple([self.constant_of(x) for x in results]),
+            0,
+            False,
+            False,
+            *here,
+        )
+        self.cuts.append((nodes, operation))
+        if self.watch is not None:
+            self.watch(self, None, args, settings, (result,))
+
+    def argument(self, x: Any) -> Variable | Constant:
+        """Return an argument by name."""
+        if isinstance(x, Variable):
+            return x
+        if isinstance(x, Tracer) and x._trace is self:
+            return self.variables[x.node]  # type: ignore[no-any-return]
+        return self.constant_of(x)
+
+    def constant_of(self, x: Any) -> Constant:
+        """Return what is known of a value that this tape does not trace."""
+        if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
+            return Constant(repr(x), (), np.dtype(type(x)), weak=True)
+        shape, dtype = np.shape(x), getattr(x, "dtype", None) or np.result_type(x)
+        text = self.labels.get(id(x)) or type_of(shape, dtype)
+        if isinstance(x, np.generic):
+            text = repr(x.item()) if dtype.kind in "biufc" else repr(x)
+        return Constant(text, shape, dtype)
+
+    def count(self, kept: Any) -> int:
+        """Return the bytes of all buffers in what a record keeps that were not counted before."""
+        if isinstance(kept, Tracer):
+            kept = concrete(kept)
+        if isinstance(kept, (np.ndarray, np.generic)):
+            while isinstance(kept, np.ndarray) and isinstance(kept.base, np.ndarray):
+                kept = kept.base
+            if id(kept) in self.seen:
+                return 0
+            self.seen.add(id(kept))
+            return int(kept.nbytes)
+        if isinstance(kept, (tuple, list)):
+            return sum([self.count(x) for x in kept])
+        if isinstance(kept, dict):
+            return sum([self.count(x) for x in kept.values()])
+        inner = getattr(kept, "tape", None)  # the rule of a custom_jvp, recorded
+        if isinstance(inner, Tape):
+            return sum([self.count(e[2]) for record in inner.records for e in record or ()])
+        return 0
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Note the operations inside as parts of a write into an array."""
+        before, self.writing = self.writing, True
+        try:
+            yield
+        finally:
+            self.writing = before
+
+
+def _letter(outputs: Any, x: Any) -> str:
+    """Tell outputs of one operation apart: %3a, %3b."""
+    if len(outputs) == 1:
+        return ""
+    return "abcdefghijklmnopqrstuvwxyz"[[y is x for y in outputs].index(True) % 26]
+
+
+# --- its tracers ---------------------------------------------------------------------------------
+
+
+class RecordTracer(TapeTracer):
+    """A tracer without quick operators."""
+
+    __slots__ = ()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        tape = self._trace
+        here, start = tape.calls.here(), perf_counter()
+        before = tape.variables[self.node]  # not the array: the tape writes if nobody else has it
+        with tape.write():
+            super().__setitem__(index, value)
+            if len(tape.variables) < len(tape.records):  # the tape wrote without a primitive
+                seconds = perf_counter() - start
+                args, settings = (before, value), {"index": index}
+                tape.log("put", args, settings, (self,), (value,), here, seconds)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        call = super(TapeTracer, self).__array_ufunc__
+        if not any([isinstance(x, Tracer) for x in kwargs.get("out") or ()]):
+            return call(ufunc, method, *inputs, **kwargs)
+        with self._trace.write():
+            return call(ufunc, method, *inputs, **kwargs)
+
+
+def _in_place(operator: Any) -> Any:
+    def method(self: RecordTracer, other: Any) -> Any:
+        with self._trace.write():
+            return operator(self, other)
+
+    return method
+
+
+for _name, _method in vars(Tracer).items():
+    if _name.startswith("__i") and _name in (
+        *("__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"),
+        *("__imatmul__", "__imod__", "__ifloordiv__"),
+    ):
+        setattr(RecordTracer, _name, _in_place(_method))
+    elif _name in vars(TapeTracer) and _name not in vars(RecordTracer) and callable(_method):
+        setattr(RecordTracer, _name, _method)
+
+
+# --- running a program ---------------------------------------------------------------------------
+
+
+class Recording:
+    """A function that ran once on a recorder.
+
+    Attributes
+    ----------
+    tape : Recorder
+    inputs : Inputs
+    names : list of str
+        Of the input leaves.
+    outputs : list
+        The leaves of what the function returned, tracers among them.
+    paths : list of str
+        Where in the returned pytree they stand.
+    """
+
+    def __init__(
+        self, transform: "Inspection", args: Any, kwargs: Any, watch: Watch | None
+    ) -> None:
+        fun = transform.fun
+        keys, _ = transform.choose(args, kwargs)
+        self.fun = fun
+        self.tape = Recorder(watch)
+        self.inputs = Inputs(fun, transform.verb, keys, args, kwargs)
+        self.names = [
+            label_of(fun, key, _get(args, kwargs, key), i)
+            for key, treedef in zip(keys, self.inputs.treedefs)
+            for i in range(treedef.num_leaves)
+        ]
+        self._name_constants(args, kwargs)
+        checks: list[Any] = []
+        values = [protect(x, checks) for x in self.inputs.values]
+        tracers = [self.tape.named_input(x, name) for x, name in zip(values, self.names)]
+        try:
+            self.tape.calls.begin()
+            out = self.inputs.call(fun, tracers)
+        except Exception as error:
+            self._explain(error)
+            raise
+        finally:
+            self.tape.close()
+        verify(checks)
+        self.outputs, self.treedef = tree.flatten(out)
+        self.paths = tree.paths(self.treedef)
+        check_arrays(transform.verb, fun, self.outputs, self.tape)
+
+    def _name_constants(self, args: Any, kwargs: Any) -> None:
+        """Let arrays of the other arguments be known by their names."""
+        for key, argument in [*enumerate(args), *kwargs.items()]:
+            if key not in self.inputs.keys:
+                for i, leaf in enumerate(tree.leaves(argument)):
+                    if isinstance(leaf, np.ndarray):
+                        self.tape.labels[id(leaf)] = label_of(self.fun, key, argument, i)
+
+    def _explain(self, error: Exception) -> None:
+        """Say in an exception of the user's function how far the program came."""
+        operations = self.tape.operations
+        note = f"  operations of `{name_of(self.fun)}` that were recorded before: {len(operations)}"
+        if operations:
+            last = operations[-1]
+            note += f"; the last: {last}  {last.output.type}  {last.where or ''}".rstrip()
+        error.add_note(note)
+
+    def reached(self) -> list[tuple[int, Any]]:
+        """Return the place and the tracer of each output that depends on an input."""
+        return [
+            (i, x)
+            for i, x in enumerate(self.outputs)
+            if isinstance(x, Tracer) and x._trace is self.tape
+        ]
+
+    def values(self) -> list[Any]:
+        """Return the outputs as plain values."""
+        return [value_of(self.tape, x) for x in self.outputs]
+
+
+def _get(args: Any, kwargs: Any, key: Key) -> Any:
+    return args[key] if isinstance(key, int) else kwargs[key]
+
+
+def run_plainly(transform: "Inspection", args: Any, kwargs: Any) -> None:
+    """Run a function and its backward pass as `grad` does, on a tape that keeps no log."""
+    keys, _ = transform.choose(args, kwargs)
+    inputs = Inputs(transform.fun, transform.verb, keys, args, kwargs)
+    checks: list[Any] = []
+    values = [protect(x, checks) for x in inputs.values]
+    tape = Tape()
+    try:
+        out = inputs.call(transform.fun, [tape.input(x) for x in values])
+    finally:
+        tape.close()
+    verify(checks)
+    seeds = [
+        (x.node, np.ones(x.shape, x.dtype)[()])
+        for x in tree.leaves(out)
+        if isinstance(x, TapeTracer) and x._trace is tape
+    ]
+    backward(tape, seeds, list(range(len(values))))
+
+
+class Inspection(Derivative):
+    """A function that runs another one on a recorder; the base of the four that look inside."""
+
+    def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any) -> None:
+        super().__init__(fun, argnums, argnames)
+        self.everything = argnums is None and argnames is None
+        if self.everything:
+            self.options = {}
+
+    def choose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Key], bool]:
+        """Choose, where nothing is said, every argument that can be differentiated."""
+        if not self.everything:
+            return super().choose(args, kwargs)
+        keys: list[Key] = [i for i, x in enumerate(args) if _is_differentiable(x)]
+        keys += [name for name, x in kwargs.items() if _is_differentiable(x)]
+        if not keys:
+            raise fail(
+                ArgumentError,
+                f"{self!r} got no argument of floating-point numbers, so there is nothing to record.",
+                "pass floats: 2.0 in place of 2, x.astype(float) in place of x",
+            )
+        return keys, False
+
+    def record(self, args: Any, kwargs: Any, watch: Watch | None = None) -> Recording:
+        """Run the function once."""
+        return Recording(self, args, kwargs, watch)
+
+
+def _is_differentiable(argument: Any) -> bool:
+    """Tell whether an argument has leaves, all of them floating-point or complex."""
+    leaves = tree.leaves(argument)
+    return len(leaves) > 0 and all(
+        [
+            type(x) in (float, complex)
+            or (isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc")
+            for x in leaves
+        ]
+    )
