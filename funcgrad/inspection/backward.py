@@ -21,15 +21,14 @@ from funcgrad.reverse import ACCUMULATES, has_nan, keep_zero, walk
 class Handed:
     """What a pullback made of a cotangent for one argument.
 
-    `zeroed` counts the zeros of `given` beyond those of the cotangent; `columns` are the entries of
-    the last axis for which all others are zero, and how many there are.
+    `columns` tells, where most entries became zero, for how many entries of the last axis all the others
+    are zero, and how many there are.
     """
 
     place: int
     parent: int
     given: Range
     got: Range
-    zeroed: int
     columns: tuple[int, int] | None
 
 
@@ -109,13 +108,13 @@ class BackwardLog:
     def hand(self, place: int, parent: int, ct: Any, g: Any) -> None:
         """Note what a pullback made of a cotangent."""
         got, given = self.arrive(place, ct), measure(g)
-        zeroed = given.zeros - got.zeros if given.size == got.size else given.zeros
         columns = None
-        if 2 * zeroed > given.size and not given.all_zero and g.ndim > 1:
+        most = given.size == got.size and 2 * (given.zeros - got.zeros) > given.size
+        if most and not given.all_zero and g.ndim > 1:
             plain = np.asarray(concrete(g))
             dead = np.all(plain == 0, axis=tuple(range(plain.ndim - 1)))
             columns = int(np.count_nonzero(dead)), dead.size
-        self.handed.append(Handed(place, parent, given, got, zeroed, columns))
+        self.handed.append(Handed(place, parent, given, got, columns))
 
 
 def seeds_of(recording: Recording) -> list[tuple[int, Any]]:

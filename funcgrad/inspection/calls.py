@@ -1,12 +1,11 @@
 """Where an operation stands: the user's source line, and the calls of the user's functions around it.
 
-While a program is recorded, an operation costs a walk over the frames of the stack; a position is
-kept as an instruction of a code object and becomes a file, a line and a text only when someone
-asks. Knows nothing of tapes. Read next: `recorder.py`.
+While a program is recorded, an operation costs a walk over the frames of the stack; an instruction is
+turned into a file, a line and a text once. Knows nothing of tapes. Read next: `recorder.py`.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FrameType
@@ -30,13 +29,16 @@ class Position:
     function : str
         The name of the function, qualified by its class.
     source : str
-        The text of the expression; empty where there is no source.
+        The text of the line (of the lines, if the expression has several); empty where there is none.
+    offset : int
+        Of the instruction in its function: later in the text is a higher one. Not compared.
     """
 
     file: str
     line: int
     function: str
     source: str
+    offset: int = field(default=0, repr=False, compare=False)
 
     def __str__(self) -> str:
         name = self.file.replace("\\", "/").rpartition("/")[2]  # a Path takes 8 us
@@ -70,20 +72,8 @@ class Code:
             first, last, *_ = self.lines[max(lasti, 0) // 2]
             first = first or code.co_firstlineno
             source = source_of(code.co_filename, first, max(last or first, first))
-            self.positions[lasti] = Position(code.co_filename, first, self.name, source)
+            self.positions[lasti] = Position(code.co_filename, first, self.name, source, lasti)
         return self.positions[lasti]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Site:
-    """An instruction of the user's."""
-
-    code: Code
-    lasti: int
-
-    def position(self) -> Position:
-        """Return the place in the source."""
-        return self.code.position(self.lasti)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,13 +86,13 @@ class Call:
         The function's name, or the layer as its network shows it: ``0: Linear(in_dim=2, out_dim=25)``.
     parent : Call or None
         The call it was made in.
-    site : Site or None
-        Where in `parent` it was made.
+    where : Position or None
+        The line in `parent` that made it.
     """
 
     name: str
     parent: "Call | None"
-    site: Site | None
+    where: Position | None
 
     def path(self) -> list["Call"]:
         """Return the calls from the outermost one to this one."""
@@ -123,7 +113,7 @@ class Calls:
     def __init__(self) -> None:
         self.codes: dict[int, Code] = {}
         self.outermost = 0  # the identity of the frame at which the user's program begins
-        self.outside: Site | None = None  # the user's line that asked for the record
+        self.outside: Position | None = None  # the user's line that asked for the record
         self.stack: list[tuple[_Entry, Call]] = []  # of the operation before
 
     def begin(self) -> None:
@@ -132,7 +122,7 @@ class Calls:
         self.outermost = id(frame)
         while frame is not None and self.code(frame).internal:
             frame = frame.f_back
-        self.outside = None if frame is None else Site(self.code(frame), frame.f_lasti)
+        self.outside = None if frame is None else self.code(frame).position(frame.f_lasti)
 
     def code(self, frame: FrameType) -> Code:
         """Return what is known of the code of a frame."""
@@ -142,20 +132,20 @@ class Calls:
             found = self.codes[id(code)] = Code(frame)
         return found
 
-    def here(self) -> tuple[Call | None, Site | None]:
-        """Return the innermost call that is running, and the user's innermost instruction."""
+    def here(self) -> tuple[Call | None, Position | None]:
+        """Return the innermost call that is running, and the user's innermost line."""
         entries = self.entries()
         stack: list[tuple[_Entry, Call]] = []
-        parent, site, same = None, None, True
+        parent, where, same = None, None, True
         for depth, entry in enumerate(entries):
             same = same and depth < len(self.stack) and _continues(entries, self.stack, depth)
-            call = self.stack[depth][1] if same else Call(entry[3], parent, site)
+            call = self.stack[depth][1] if same else Call(entry[3], parent, where)
             stack.append((entry, call))
             parent, code = call, entry[1]
             if not code.network:
-                site = Site(code, entry[2])
+                where = code.position(entry[2])
         self.stack = stack
-        return parent, site or self.outside
+        return parent, where or self.outside
 
     def entries(self) -> list[_Entry]:
         """Return the frames of the user's program, the outermost first."""

@@ -87,7 +87,7 @@ class Dot:
 
     def __init__(self, name: str, lines: Sequence[str]) -> None:
         self.name = name
-        self.source = f"digraph {quoted(name)} {{\n{''.join(lines)}}}\n"
+        self.source = f"digraph {name} {{\n{''.join(lines)}}}\n"
 
     def save(self, filename: str | Path) -> str:
         """Write the text to a file and return its name."""
@@ -99,7 +99,7 @@ class Dot:
 
     def __repr__(self) -> str:
         lines = self.source.count("\n")
-        return f"<graph of {self.name}: {lines} lines of DOT in .source; to see it, pip install graphviz>"
+        return f"<{self.name}: {lines} lines of DOT in .source; to see it, pip install graphviz>"
 
 
 def digraph(name: str, lines: Sequence[str]) -> Any:

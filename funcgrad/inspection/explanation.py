@@ -151,7 +151,6 @@ class Explain(Inspection):
         forward = ForwardLog()
         with np.errstate(all="ignore"):  # what NumPy would warn of is in the report
             recording = self.record(args, kwargs, forward)
-        forward.inputs(recording.inputs.values)
         return Explanation(recording, forward)
 
 

@@ -102,11 +102,14 @@ def all_findings(evidence: Evidence) -> list[Finding]:
 
 def nonfinite_inputs(evidence: Evidence) -> Iterator[Finding]:
     """Say which inputs are not finite to begin with."""
+    harmful = not all([r.finite for r in evidence.gradients])
     for kind, nodes in evidence.forward.nodes.items():
+        harmful = harmful or _output_is_bad(evidence, kind)
         for node in sorted(nodes):
             if node < len(evidence.names):
                 what = f"the input {evidence.names[node]} has {_article(kind)} before anything is computed."
-                yield Finding(kind, "error", what, fix="look at where it comes from.")
+                severity = "error" if harmful else "note"
+                yield Finding(kind, severity, what, fix="look at where it comes from.")
 
 
 def _article(kind: str) -> str:
@@ -149,17 +152,11 @@ def _output_is_bad(evidence: Evidence, kind: str) -> bool:
 
 def nonfinite_cotangents(evidence: Evidence) -> Iterator[Finding]:
     """Name the operation whose pullback made the first NaN, and the first infinity."""
-    for log in (evidence.backward, evidence.repaired):
-        if log is None:
-            continue
-        harmful = not all([r.finite for r in evidence.gradients])
-        last = log is evidence.last
-        for kind in ("infinity", "nan"):
-            handed = next((h for h in log.handed if _made(h, kind)), None)
-            if handed is None or (harmful and not last):
-                continue
-            if log is evidence.repaired and _made_before(evidence.backward, handed, kind):
-                continue
+    harmful = not all([r.finite for r in evidence.gradients])
+    log = evidence.last if harmful else evidence.backward
+    for kind in ("infinity", "nan"):
+        handed = next((h for h in log.handed if _made(h, kind)), None)
+        if handed is not None:
             yield _nonfinite_cotangent(evidence, handed, kind, harmful)
 
 
@@ -167,12 +164,6 @@ def _made(handed: Handed, kind: str) -> bool:
     if kind == "nan":
         return handed.given.nans > 0 and handed.got.nans == 0
     return handed.given.infinities > 0 and handed.got.finite
-
-
-def _made_before(log: BackwardLog, handed: Handed, kind: str) -> bool:
-    """Tell whether the first pass is told to have made the same there, and it was harmless."""
-    first = next((h for h in log.handed if _made(h, kind)), None)
-    return first is not None and first.place == handed.place
 
 
 def _nonfinite_cotangent(evidence: Evidence, handed: Handed, kind: str, harmful: bool) -> Finding:

@@ -12,7 +12,7 @@ import numpy as np
 from funcgrad.core import Tracer
 from funcgrad.inspection.kinks import gaps_of, ties
 from funcgrad.inspection.ranges import Range, measure
-from funcgrad.inspection.recorder import Operation, Recorder
+from funcgrad.inspection.recorder import Operation, Recorder, Watch
 
 # A central difference of the usual step, the cube root of the precision, would reach a point so near.
 _NEAR = 1 / 3
@@ -33,7 +33,7 @@ class Hit:
     distance: float
 
 
-class ForwardLog:
+class ForwardLog(Watch):
     """The watch of a recorder; see `explain`.
 
     Attributes
@@ -51,7 +51,7 @@ class ForwardLog:
         self.hits: list[Hit] = []
         self.nodes: dict[str, set[int]] = {"nan": set(), "infinity": set()}
 
-    def __call__(
+    def see(
         self, tape: Recorder, place: int | None, args: Any, settings: Any, results: Any
     ) -> None:
         with np.errstate(all="ignore"):
@@ -63,8 +63,7 @@ class ForwardLog:
             if not found.finite or self.nodes["nan"] or self.nodes["infinity"]:
                 self.note_nonfinite(tape, place, found, args)
 
-    def inputs(self, values: list[Any]) -> None:
-        """Note which inputs are not finite to begin with."""
+    def start(self, values: list[Any]) -> None:
         for node, x in enumerate(values):
             found = measure(x)
             for kind, count in (("nan", found.nans), ("infinity", found.infinities)):

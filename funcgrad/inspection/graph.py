@@ -3,6 +3,7 @@
 Read next: `ranges.py`.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,6 +62,11 @@ class Graph:
             self._add_input(name, leaves)
         for number, members in enumerate(self.groups.values()):
             self._add_operations(f"op{number}", members)
+        for number, members in enumerate(self.groups.values()):  # once all makers are known
+            for operation in members:
+                for x in operation.arguments:
+                    if isinstance(x, Variable):
+                        self._connect(x, f"op{number}", operation)
         for number, (path, x) in enumerate(program.outputs):
             self._add_output(f"out{number}", path, x)
 
@@ -85,14 +91,9 @@ class Graph:
         self.makers.update({x.name: key for x in leaves})
 
     def _add_operations(self, key: str, members: Sequence[Operation]) -> None:
-        first = members[0]
-        self._cluster_of(first).nodes.append(
-            _single(key, first) if self.alone else _several(key, members)
-        )
+        node = _single(key, members[0]) if self.alone else _several(key, members)
+        self._cluster_of(members[0]).nodes.append(node)
         for operation in members:
-            for x in operation.arguments:
-                if isinstance(x, Variable):
-                    self._connect(x, key, operation)
             results = [x.name for x in operation.outputs if isinstance(x, Variable)]
             self.makers.update(dict.fromkeys(results, key))
             self.made.update(dict.fromkeys(results, operation))
@@ -101,8 +102,8 @@ class Graph:
         """Draw an edge; within a node only where a loop comes back to an earlier instruction."""
         tail = self.makers[x.name]
         if tail == key:
-            here, there = operation.site, self.made[x.name].site
-            if here is None or there is None or here.lasti > there.lasti:
+            here, there = operation.where, self.made[x.name].where
+            if here is None or there is None or here.offset > there.offset:
                 return
         self.edges[tail, key] = None
 
@@ -174,7 +175,8 @@ class DrawGraph(Inspection):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         program = Program(self.record(args, kwargs))
         graph = Graph(program, self.most)
-        return digraph(program.name, body(graph.root, list(graph.edges)))
+        name = "tape_of_" + re.sub(r"\W", "_", program.name)
+        return digraph(name, body(graph.root, list(graph.edges)))
 
 
 def draw_graph(

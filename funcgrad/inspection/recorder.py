@@ -7,7 +7,7 @@ Ordinary tapes know nothing of this and pay nothing for it. Read next: `program.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -26,7 +26,7 @@ from funcgrad.arguments import (
 from funcgrad.constants import protect, verify
 from funcgrad.core import Primitive, Tracer, concrete
 from funcgrad.errors import ArgumentError, fail
-from funcgrad.inspection.calls import Call, Calls, Position, Site
+from funcgrad.inspection.calls import Call, Calls, Position
 from funcgrad.reverse import Tape, TapeTracer, backward
 
 
@@ -90,6 +90,10 @@ class Operation:
         Whether the result shares the memory of the first argument.
     in_place : bool
         Whether it is (part of) a write into an array: ``y[0] = v``, ``y += v``, ``out=y``.
+    call : Call or None
+        The call of a function, or of a layer, that it stands in.
+    where : Position or None
+        The line of the user's code.
     """
 
     name: str
@@ -99,13 +103,8 @@ class Operation:
     kept: int
     view: bool
     in_place: bool
-    call: Call | None
-    site: Site | None
-
-    @property
-    def where(self) -> Position | None:
-        """The line of the user's code; None if no code of the user's was running."""
-        return None if self.site is None else self.site.position()
+    call: Call | None = field(repr=False, compare=False)
+    where: Position | None
 
     @property
     def output(self) -> Variable | Constant:
@@ -155,7 +154,17 @@ def _setting(x: Any) -> Any:
 
 # --- the tape ------------------------------------------------------------------------------------
 
-Watch = Callable[..., None]  # (operation, arguments and results as they are, settings)
+
+class Watch:
+    """Looks at the values of a program while it is recorded; this one does nothing."""
+
+    def start(self, values: list[Any]) -> None:
+        """Look at the inputs."""
+
+    def see(
+        self, tape: "Recorder", place: int | None, args: Any, settings: Any, results: Any
+    ) -> None:
+        """Look at an operation, the last one of the log; without a place, it is the last cut."""
 
 
 class Recorder(Tape):
@@ -292,7 +301,7 @@ class Recorder(Tape):
         )
         self.seconds.append(seconds)
         if self.watch is not None:
-            self.watch(self, place, args, settings, results)
+            self.watch.see(self, place, args, settings, results)
 
     def cut(self, name: str, args: Any, settings: Any, result: Any, here: Any) -> None:
         """Note an operation on traced values whose result has no derivative."""
@@ -310,12 +319,10 @@ class Recorder(Tape):
         )
         self.cuts.append((nodes, operation))
         if self.watch is not None:
-            self.watch(self, None, args, settings, (result,))
+            self.watch.see(self, None, args, settings, (result,))
 
     def argument(self, x: Any) -> Variable | Constant:
         """Return an argument by name."""
-        if isinstance(x, Variable):
-            return x
         if isinstance(x, Tracer) and x._trace is self:
             return self.variables[x.node]  # type: ignore[no-any-return]
         return self.constant_of(x)
@@ -378,7 +385,9 @@ class RecordTracer(TapeTracer):
     def __setitem__(self, index: Any, value: Any) -> None:
         tape = self._trace
         here, start = tape.calls.here(), perf_counter()
-        before = tape.variables[self.node]  # not the array: the tape writes if nobody else has it
+        before = TapeTracer(
+            None, tape, self.node
+        )  # no array: the tape writes if nobody else has it
         with tape.write():
             super().__setitem__(index, value)
             if len(tape.variables) < len(tape.records):  # the tape wrote without a primitive
@@ -446,6 +455,8 @@ class Recording:
         self._name_constants(args, kwargs)
         checks: list[Any] = []
         values = [protect(x, checks) for x in self.inputs.values]
+        if watch is not None:
+            watch.start(values)
         tracers = [self.tape.named_input(x, name) for x, name in zip(values, self.names)]
         try:
             self.tape.calls.begin()

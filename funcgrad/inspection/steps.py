@@ -16,7 +16,7 @@ from funcgrad.core import Tracer
 from funcgrad.errors import message
 from funcgrad.inspection.backward import BackwardLog
 from funcgrad.inspection.kinks import gaps_of, meaning, ties
-from funcgrad.inspection.recorder import Inspection, Operation, Recorder, Recording
+from funcgrad.inspection.recorder import Inspection, Operation, Recorder, Recording, Watch
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Trouble:
         return self.text
 
 
-class _Gaps:
+class _Gaps(Watch):
     """The watch of a recorder that keeps gaps."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, int | None, Operation, Any]] = []
         self.tied: dict[int | None, int] = {}  # how many entries, by the place of a max or min
 
-    def __call__(
+    def see(
         self, tape: Recorder, place: int | None, args: Any, settings: Any, results: Any
     ) -> None:
         operation = tape.cuts[-1][1] if place is None else tape.operations[place]
