@@ -15,8 +15,8 @@ _STYLES = {
     "output": 'shape=box style="rounded,filled,bold" fillcolor="#d6edd2" color="#4e8a45"',
 }
 _HEAD = (
-    'graph [rankdir=TB fontname="Helvetica,Arial,sans-serif" fontsize=9 labeljust=l color="#b9b9b9" style="rounded"]',
-    'node [fontname="Helvetica,Arial,sans-serif" fontsize=11 height=0.3 margin="0.22,0.07"]',
+    'graph [rankdir=TB fontname="Courier" fontsize=9 labeljust=l color="#b9b9b9" style="rounded"]',
+    'node [fontname="Courier" fontsize=11 height=0.3 margin="0.12,0.06"]',
     'edge [color="#666666" arrowsize=0.6]',
 )
 

@@ -2,10 +2,13 @@
 
 import builtins
 import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
+from examples import graphs
 from funcgrad import draw_graph, grad, nn
 
 X = np.arange(9.0).reshape(3, 3)
@@ -172,3 +175,36 @@ def test_with_the_package_it_is_a_digraph_with_the_same_text(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "graphviz", None)
     plain = draw_graph(expression)(X)
     assert plain.source == graph.source
+
+
+# --- the pictures in the documentation -----------------------------------------------------------
+
+IMAGES = Path(graphs.__file__).parents[1] / "docs" / "images"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(element):
+    """Return the lines of text in a part of a picture; an SVG keeps spaces as no-break spaces."""
+    return [text.text.replace("\N{NO-BREAK SPACE}", " ") for text in element.iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("name", ["expression", "network", "recurrent"])
+def test_the_pictures_show_the_graphs(name):
+    """They are made by examples/graphs.py, with graphviz; without it we still see whether they are old."""
+    graph = graphs.graphs()[name]
+    drawn: dict[str, list[ET.Element]] = {}
+    for part in ET.parse(IMAGES / f"{name}.svg").getroot().iter(f"{SVG}g"):
+        drawn.setdefault(part.get("class"), []).append(part)
+    shown = sorted(["\\n".join(texts(part)) for part in drawn["node"]])
+    assert shown == sorted([label.replace('\\"', '"') for label in labels(graph)])
+    assert sorted(["".join(texts(part)) for part in drawn.get("cluster", [])]) == sorted(
+        frames(graph)
+    )
+    arrows = [part.find(f"{SVG}title").text.split("->") for part in drawn["edge"]]
+    assert sorted(map(tuple, arrows)) == sorted(edges(graph))
+
+
+def test_the_example_writes_the_texts(tmp_path, capsys):
+    graphs.main(["--output", str(tmp_path)])
+    assert {path.stem for path in tmp_path.glob("*.dot")} == {"expression", "network", "recurrent"}
+    assert "expression.dot" in capsys.readouterr().out
