@@ -88,7 +88,7 @@ def check_grads(
     for trouble in _troubles(f, args, check):
         if trouble.certain:
             what = f"check_grads of `{name_of(f)}` proves little here: {trouble}"
-            warnings.warn(what, KinkWarning, stacklevel=2)
+            warnings.warn(what, KinkWarning, stacklevel=3)
 
 
 def _troubles(f: Any, args: Any, check: "_Check") -> Any:

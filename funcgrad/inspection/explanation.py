@@ -16,6 +16,7 @@ from funcgrad.inspection.forward import ForwardLog
 from funcgrad.inspection.ranges import Range, measure
 from funcgrad.inspection.recorder import Inspection, Operation, Recording
 from funcgrad.inspection.tables import Table, abridged, paint, preformatted, wants_color
+from funcgrad.tracebacks import boundary
 
 _MOST = 30  # rows of a table that print() shows
 _COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -154,6 +155,7 @@ class Explain(Inspection):
         return Explanation(recording, forward)
 
 
+@boundary
 def explain(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,

@@ -10,6 +10,7 @@ from typing import Any
 from funcgrad.inspection.dot import Cluster, Node, body, digraph
 from funcgrad.inspection.program import Program
 from funcgrad.inspection.recorder import Constant, Inspection, Operation, Variable, show_setting
+from funcgrad.tracebacks import boundary
 
 MOST = 100  # nodes; of a larger program, operations are drawn together
 _MOST_INPUTS = 40
@@ -179,6 +180,7 @@ class DrawGraph(Inspection):
         return digraph(name, body(graph.root, list(graph.edges)))
 
 
+@boundary
 def draw_graph(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,

@@ -21,6 +21,7 @@ from funcgrad.inspection.recorder import Inspection, Operation, Recording, run_p
 from funcgrad.inspection.tables import Table, duration_of, paint, size_of, wants_color
 from funcgrad.inspection.traces import Span, write_chrome_trace, write_speedscope
 from funcgrad.reverse import ACCUMULATES, walk
+from funcgrad.tracebacks import boundary
 
 _MOST = 20  # rows of a table that print() shows
 
@@ -295,6 +296,7 @@ class Profile(Inspection):
         return Measured(name_of(self.fun), seconds, peak, self.repeats, _merged(clocks))
 
 
+@boundary
 def profile(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,

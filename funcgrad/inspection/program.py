@@ -15,6 +15,7 @@ from funcgrad.inspection.recorder import (
     Variable,
 )
 from funcgrad.inspection.tables import abridged, columns, preformatted, size_of
+from funcgrad.tracebacks import boundary
 
 _MOST = 100  # lines that print() shows
 _LARGEST = 3
@@ -134,6 +135,7 @@ class MakeTape(Inspection):
         return Program(self.record(args, kwargs))
 
 
+@boundary
 def make_tape(
     fun: Callable[..., Any],
     argnums: int | tuple[int, ...] | None = None,
