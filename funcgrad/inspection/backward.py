@@ -13,7 +13,8 @@ from funcgrad.arguments import finish
 from funcgrad.core import concrete
 from funcgrad.custom import pull_call
 from funcgrad.inspection.ranges import Range, measure
-from funcgrad.inspection.recorder import Recorder, Recording
+from funcgrad.inspection.recorder import Recorder
+from funcgrad.inspection.recording import Recording
 from funcgrad.reverse import ACCUMULATES, has_nan, keep_zero, walk
 
 

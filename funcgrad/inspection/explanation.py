@@ -11,13 +11,30 @@ import numpy as np
 
 from funcgrad.arguments import name_of
 from funcgrad.inspection.backward import gradients_of, run_backward
-from funcgrad.inspection.findings import Evidence, Finding, all_findings
+from funcgrad.inspection.findings import SEVERITIES, Evidence, Finding
 from funcgrad.inspection.forward import ForwardLog
+from funcgrad.inspection.growth import growth
+from funcgrad.inspection.nonfinite import nonfinite_cotangents, nonfinite_inputs, nonfinite_values
+from funcgrad.inspection.operations import Operation
+from funcgrad.inspection.points import awkward_points
 from funcgrad.inspection.ranges import Range, measure
-from funcgrad.inspection.recorder import Inspection, Operation, Recording
+from funcgrad.inspection.recording import Inspection, Recording
+from funcgrad.inspection.sizes import broadcasts, widenings
 from funcgrad.inspection.tables import Table, abridged, paint, preformatted, wants_color
+from funcgrad.inspection.zeros import partly_zero_gradients, zero_gradients
 from funcgrad.tracebacks import boundary
 
+QUESTIONS = (
+    nonfinite_inputs,
+    nonfinite_values,
+    nonfinite_cotangents,
+    zero_gradients,
+    partly_zero_gradients,
+    growth,
+    widenings,
+    broadcasts,
+    awkward_points,
+)
 _MOST = 30  # rows of a table that print() shows
 _COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -66,7 +83,9 @@ class Explanation:
         results = [measure(g) for g in gradients_of(recording, last.gradients)]
         evidence = Evidence(tape, recording.names, forward, first, second, results)
         self.seed = _seed(recording)
-        self.findings: tuple[Finding, ...] = tuple(all_findings(evidence))
+        found = [finding for question in QUESTIONS for finding in question(evidence)]
+        found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+        self.findings: tuple[Finding, ...] = tuple(found)
         self.operations: tuple[Explained, ...] = tuple(
             [
                 Explained(operation, values, last.arrived.get(place))

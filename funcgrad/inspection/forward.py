@@ -11,8 +11,9 @@ import numpy as np
 
 from funcgrad.core import Tracer
 from funcgrad.inspection.kinks import gaps_of, ties
+from funcgrad.inspection.operations import Operation
 from funcgrad.inspection.ranges import Range, measure
-from funcgrad.inspection.recorder import Operation, Recorder, Watch
+from funcgrad.inspection.recorder import Recorder, Watch
 
 # A central difference of the usual step, the cube root of the precision, would reach a point so near.
 _NEAR = 1 / 3
@@ -38,6 +39,8 @@ class ForwardLog(Watch):
 
     Attributes
     ----------
+    inputs : list of Range
+        Of the inputs.
     ranges : list of Range
         Of the results, by operation.
     made : dict
@@ -46,6 +49,7 @@ class ForwardLog(Watch):
     """
 
     def __init__(self) -> None:
+        self.inputs: list[Range] = []
         self.ranges: list[Range] = []
         self.made: dict[str, int] = {}
         self.hits: list[Hit] = []
@@ -66,6 +70,7 @@ class ForwardLog(Watch):
     def start(self, values: list[Any]) -> None:
         for node, x in enumerate(values):
             found = measure(x)
+            self.inputs.append(found)
             for kind, count in (("nan", found.nans), ("infinity", found.infinities)):
                 if count:
                     self.nodes[kind].add(node)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from funcgrad.inspection.dot import Cluster, Node, body, digraph
+from funcgrad.inspection.operations import Constant, Operation, Variable, show_setting
 from funcgrad.inspection.program import Program
-from funcgrad.inspection.recorder import Constant, Inspection, Operation, Variable, show_setting
+from funcgrad.inspection.recording import Inspection
 from funcgrad.tracebacks import boundary
 
 MOST = 100  # nodes; of a larger program, operations are drawn together

@@ -7,13 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 from funcgrad.arguments import name_of
-from funcgrad.inspection.recorder import (
-    Constant,
-    Inspection,
-    Operation,
-    Recording,
-    Variable,
-)
+from funcgrad.inspection.operations import Constant, Operation, Variable
+from funcgrad.inspection.recording import Inspection, Recording
 from funcgrad.inspection.tables import abridged, columns, preformatted, size_of
 from funcgrad.tracebacks import boundary
 

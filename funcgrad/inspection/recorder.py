@@ -2,157 +2,20 @@
 
 `Recorder` is a `Tape`; its tracers have none of the quick operators, so that every operation takes
 the general path through `process`, where it is looked at. The records are those of any tape.
-Ordinary tapes know nothing of this and pay nothing for it. Read next: `program.py`.
+Ordinary tapes know nothing of this and pay nothing for it. Read next: `recording.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from funcgrad import tree
-from funcgrad.arguments import (
-    Derivative,
-    Inputs,
-    Key,
-    check_arrays,
-    label_of,
-    name_of,
-    value_of,
-)
-from funcgrad.constants import protect, verify
 from funcgrad.core import Primitive, Tracer, concrete
-from funcgrad.errors import ArgumentError, fail
-from funcgrad.inspection.calls import Call, Calls, Position
-from funcgrad.reverse import Tape, TapeTracer, backward
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A value on the tape: an input, named as the user would (``params[0].w``), or a result (``%3``)."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def type(self) -> str:
-        """Dtype and shape in one word: ``float64[2,25]``."""
-        return type_of(self.shape, self.dtype)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A value that is not differentiated.
-
-    `text` is a number, an argument's name, or the type; `weak` says whether it is a Python number,
-    which takes the dtype of what it meets.
-    """
-
-    text: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    weak: bool = False
-
-    @property
-    def type(self) -> str:
-        """Dtype and shape in one word: ``float64[2,25]``."""
-        return type_of(self.shape, self.dtype)
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation of a recorded program.
-
-    Attributes
-    ----------
-    name : str
-        Of the primitive: ``matmul``, ``sum``, ``getitem``, ``custom_vjp(f)``.
-    arguments : tuple of Variable and Constant
-    settings : mapping
-        Its options by name; an array among them as its type alone.
-    outputs : tuple of Variable and Constant
-        One, but for functions that return several arrays; constants are those without a derivative.
-    kept : int
-        The bytes that the tape keeps for the backward pass and that no earlier operation kept.
-    view : bool
-        Whether the result shares the memory of the first argument.
-    in_place : bool
-        Whether it is (part of) a write into an array: ``y[0] = v``, ``y += v``, ``out=y``.
-    call : Call or None
-        The call of a function, or of a layer, that it stands in.
-    where : Position or None
-        The line of the user's code.
-    """
-
-    name: str
-    arguments: tuple[Variable | Constant, ...]
-    settings: Mapping[str, Any]
-    outputs: tuple[Variable | Constant, ...]
-    kept: int
-    view: bool
-    in_place: bool
-    call: Call | None = field(repr=False, compare=False)
-    where: Position | None
-
-    @property
-    def output(self) -> Variable | Constant:
-        """The (first) output."""
-        return self.outputs[0]
-
-    def expression(self) -> str:
-        """Return ``matmul(x, %1)``."""
-        inside = [str(x) for x in self.arguments]
-        inside += [f"{name}={show_setting(name, x)}" for name, x in self.settings.items()]
-        return f"{self.name}({', '.join(inside)})"
-
-    def __str__(self) -> str:
-        return f"{', '.join([str(x) for x in self.outputs])} = {self.expression()}"
-
-
-def type_of(shape: tuple[int, ...], dtype: Any) -> str:
-    """Return dtype and shape in one word, as ``float64[2,25]``."""
-    return f"{dtype}[{','.join(map(str, shape))}]" if shape else str(dtype)
-
-
-def show_setting(name: str, x: Any) -> str:
-    """Return a setting as a user writes it."""
-    if name == "index":
-        parts = x if isinstance(x, tuple) else (x,)
-        return f"[{', '.join([_show_index(i) for i in parts])}]"
-    return str(x) if isinstance(x, (np.dtype, type)) else repr(x)
-
-
-def _show_index(i: Any) -> str:
-    if i is Ellipsis:
-        return "..."
-    if not isinstance(i, slice):
-        return repr(i)
-    ends = ["" if end is None else str(end) for end in (i.start, i.stop)]
-    return ":".join(ends if i.step is None else [*ends, str(i.step)])
-
-
-def _setting(x: Any) -> Any:
-    """Return what to keep of a setting: arrays only by their type."""
-    if isinstance(x, (np.ndarray, Tracer)):
-        return Constant(type_of(x.shape, x.dtype), x.shape, x.dtype)
-    if isinstance(x, (tuple, list)):
-        return type(x)([_setting(y) for y in x]) if type(x) in (tuple, list) else repr(x)
-    return x
-
-
-# --- the tape ------------------------------------------------------------------------------------
+from funcgrad.inspection.calls import Calls
+from funcgrad.inspection.operations import Constant, Operation, Variable, simplified, type_of
+from funcgrad.reverse import Tape, TapeTracer
 
 
 class Watch:
@@ -293,7 +156,7 @@ class Recorder(Tape):
         self.owners += [place] * len(new)
         self.nodes.append(new.start)
         arguments = tuple([self.argument(x) for x in args])
-        noted = {key: _setting(x) for key, x in settings.items()}
+        noted = {key: simplified(x) for key, x in settings.items()}
         kept = sum([self.count(edge[2]) for i in new for edge in self.records[i] or ()])
         view = len(outputs) == 1 and getattr(outputs[0], "_view", None) is not None
         self.operations.append(
@@ -310,7 +173,7 @@ class Recorder(Tape):
         operation = Operation(
             name,
             tuple([self.argument(x) for x in args]),
-            {key: _setting(x) for key, x in settings.items()},
+            {key: simplified(x) for key, x in settings.items()},
             tuple([self.constant_of(x) for x in results]),
             0,
             False,
@@ -419,147 +282,3 @@ for _name, _method in vars(Tracer).items():
         setattr(RecordTracer, _name, _in_place(_method))
     elif _name in vars(TapeTracer) and _name not in vars(RecordTracer) and callable(_method):
         setattr(RecordTracer, _name, _method)
-
-
-# --- running a program ---------------------------------------------------------------------------
-
-
-class Recording:
-    """A function that ran once on a recorder.
-
-    Attributes
-    ----------
-    tape : Recorder
-    inputs : Inputs
-    names : list of str
-        Of the input leaves.
-    outputs : list
-        The leaves of what the function returned, tracers among them.
-    paths : list of str
-        Where in the returned pytree they stand.
-    """
-
-    def __init__(
-        self, transform: "Inspection", args: Any, kwargs: Any, watch: Watch | None
-    ) -> None:
-        fun = transform.fun
-        keys, _ = transform.choose(args, kwargs)
-        self.fun = fun
-        self.tape = Recorder(watch)
-        self.inputs = Inputs(fun, transform.verb, keys, args, kwargs)
-        self.names = [
-            label_of(fun, key, _get(args, kwargs, key), i)
-            for key, treedef in zip(keys, self.inputs.treedefs)
-            for i in range(treedef.num_leaves)
-        ]
-        self._name_constants(args, kwargs)
-        checks: list[Any] = []
-        values = [protect(x, checks) for x in self.inputs.values]
-        if watch is not None:
-            watch.start(values)
-        tracers = [self.tape.named_input(x, name) for x, name in zip(values, self.names)]
-        try:
-            self.tape.calls.begin()
-            out = self.inputs.call(fun, tracers)
-        except Exception as error:
-            self._explain(error)
-            raise
-        finally:
-            self.tape.close()
-        verify(checks)
-        self.outputs, self.treedef = tree.flatten(out)
-        self.paths = tree.paths(self.treedef)
-        check_arrays(transform.verb, fun, self.outputs, self.tape)
-
-    def _name_constants(self, args: Any, kwargs: Any) -> None:
-        """Let arrays of the other arguments be known by their names."""
-        for key, argument in [*enumerate(args), *kwargs.items()]:
-            if key not in self.inputs.keys:
-                for i, leaf in enumerate(tree.leaves(argument)):
-                    if isinstance(leaf, np.ndarray):
-                        self.tape.labels[id(leaf)] = label_of(self.fun, key, argument, i)
-
-    def _explain(self, error: Exception) -> None:
-        """Say in an exception of the user's function how far the program came."""
-        operations = self.tape.operations
-        note = f"  operations of `{name_of(self.fun)}` that were recorded before: {len(operations)}"
-        if operations:
-            last = operations[-1]
-            note += f"; the last: {last}  {last.output.type}  {last.where or ''}".rstrip()
-        error.add_note(note)
-
-    def reached(self) -> list[tuple[int, Any]]:
-        """Return the place and the tracer of each output that depends on an input."""
-        return [
-            (i, x)
-            for i, x in enumerate(self.outputs)
-            if isinstance(x, Tracer) and x._trace is self.tape
-        ]
-
-    def values(self) -> list[Any]:
-        """Return the outputs as plain values."""
-        return [value_of(self.tape, x) for x in self.outputs]
-
-
-def _get(args: Any, kwargs: Any, key: Key) -> Any:
-    return args[key] if isinstance(key, int) else kwargs[key]
-
-
-def run_plainly(transform: "Inspection", args: Any, kwargs: Any) -> None:
-    """Run a function and its backward pass as `grad` does, on a tape that keeps no log."""
-    keys, _ = transform.choose(args, kwargs)
-    inputs = Inputs(transform.fun, transform.verb, keys, args, kwargs)
-    checks: list[Any] = []
-    values = [protect(x, checks) for x in inputs.values]
-    tape = Tape()
-    try:
-        out = inputs.call(transform.fun, [tape.input(x) for x in values])
-    finally:
-        tape.close()
-    verify(checks)
-    seeds = [
-        (x.node, np.ones(x.shape, x.dtype)[()])
-        for x in tree.leaves(out)
-        if isinstance(x, TapeTracer) and x._trace is tape
-    ]
-    backward(tape, seeds, list(range(len(values))))
-
-
-class Inspection(Derivative):
-    """A function that runs another one on a recorder; the base of the four that look inside."""
-
-    def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any) -> None:
-        super().__init__(fun, argnums, argnames)
-        self.everything = argnums is None and argnames is None
-        if self.everything:
-            self.options = {}
-
-    def choose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Key], bool]:
-        """Choose, where nothing is said, every argument that can be differentiated."""
-        if not self.everything:
-            return super().choose(args, kwargs)
-        keys: list[Key] = [i for i, x in enumerate(args) if _is_differentiable(x)]
-        keys += [name for name, x in kwargs.items() if _is_differentiable(x)]
-        if not keys:
-            raise fail(
-                ArgumentError,
-                f"{self!r} got no argument of floating-point numbers, so there is nothing to record.",
-                "pass floats: 2.0 in place of 2, x.astype(float) in place of x",
-            )
-        return keys, False
-
-    def record(self, args: Any, kwargs: Any, watch: Watch | None = None) -> Recording:
-        """Run the function once."""
-        return Recording(self, args, kwargs, watch)
-
-
-def _is_differentiable(argument: Any) -> bool:
-    """Tell whether an argument has leaves, all of them floating-point or complex."""
-    leaves = tree.leaves(argument)
-    return len(leaves) > 0 and all(
-        [
-            type(x) in (float, complex)
-            or (isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc")
-            for x in leaves
-        ]
-    )

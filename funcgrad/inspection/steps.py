@@ -16,7 +16,9 @@ from funcgrad.core import Tracer
 from funcgrad.errors import message
 from funcgrad.inspection.backward import BackwardLog
 from funcgrad.inspection.kinks import gaps_of, meaning, ties
-from funcgrad.inspection.recorder import Inspection, Operation, Recorder, Recording, Watch
+from funcgrad.inspection.operations import Operation
+from funcgrad.inspection.recorder import Recorder, Watch
+from funcgrad.inspection.recording import Inspection, Recording
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from funcgrad.inspection.calls import Call
-from funcgrad.inspection.recorder import Operation
+from funcgrad.inspection.operations import Operation
 
 
 class Span(NamedTuple):

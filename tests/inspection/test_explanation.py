@@ -190,6 +190,46 @@ def test_an_argument_that_nothing_depends_on():
     assert "nothing that is returned" in finding.message
 
 
+def written_over(x):
+    y = x * 2.0
+    y[:] = 1.0
+    return y.sum()
+
+
+@pytest.mark.parametrize(
+    ("fun", "x", "why"),
+    [
+        (lambda x: np.sum(x - x), 2.0, "died in `subtract`, whose cotangent for x cancels others"),
+        (written_over, np.ones(3), "died in `put`, which writes over it"),
+        (
+            lambda x: np.sum(np.sin(x[:1] * 0.0)),
+            np.ones(3),
+            "died in `multiply`, whose other argument 0.0",
+        ),
+    ],
+)
+def test_zeros_of_other_kinds(fun, x, why):
+    (finding,) = explain(fun)(x).findings
+    assert why in finding.message
+
+
+def test_weights_that_start_at_zero_are_named():
+    def f(params, x):
+        return np.sum(np.tanh(x @ params["first"]) @ params["second"])
+
+    params = {"first": np.ones((2, 3)), "second": np.zeros((3, 1))}
+    (finding,) = explain(f, argnums=0)(params, np.ones((4, 2))).findings
+    assert finding.message == (
+        "the gradient of params['first'] is exactly zero: it died in `matmul`, "
+        "whose other argument params['second'] is zero."
+    )
+
+
+def test_a_loss_at_its_minimum_does_not_vanish():
+    report = explain(lambda x: np.sum((x - 1.0) ** 2))(np.full(3, 1 + 1e-12))
+    assert report.findings == ()
+
+
 def test_a_path_that_lives_is_not_called_dead():
     assert explain(lambda x: x * stop_gradient(x))(2.0).findings == ()
 

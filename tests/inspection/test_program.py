@@ -22,7 +22,8 @@ from funcgrad import (
     vmap,
 )
 from funcgrad.errors import ArgumentError, FuncgradError, NonDifferentiableError
-from funcgrad.inspection.recorder import Inspection, Recorder, Recording
+from funcgrad.inspection.recorder import Recorder
+from funcgrad.inspection.recording import Inspection, Recording
 from funcgrad.reverse import Tape
 from tests.samples import SAMPLES
 
