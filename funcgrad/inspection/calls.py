@@ -4,6 +4,7 @@ While a program is recorded, an operation costs a walk over the frames of the st
 turned into a file, a line and a text once. Knows nothing of tapes. Read next: `recorder.py`.
 """
 
+import linecache
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any
 
 from funcgrad.errors import is_internal, source_of
 
-_DEEPEST = 100  # calls around an operation that are looked at: deep recursion stays cheap
+_DEEPEST = 24  # calls around an operation that are looked at: deep recursion stays cheap
 _NETWORKS = str(Path(__file__).parent.parent / "nn")
 
 
@@ -65,13 +66,19 @@ class Code:
         """The positions of all instructions: looking one up by itself takes as long."""
         return list(self.code.co_positions())
 
+    @cached_property
+    def has_source(self) -> bool:
+        """Whether there is a text: to look for each line of a missing file takes 60 us."""
+        return bool(linecache.getlines(self.code.co_filename))
+
     def position(self, lasti: int) -> Position:
         """Return the place of an instruction (instructions are two bytes long)."""
         if lasti not in self.positions:
             code = self.code
             first, last, *_ = self.lines[max(lasti, 0) // 2]
             first = first or code.co_firstlineno
-            source = source_of(code.co_filename, first, max(last or first, first))
+            last = max(last or first, first)
+            source = source_of(code.co_filename, first, last) if self.has_source else ""
             self.positions[lasti] = Position(code.co_filename, first, self.name, source, lasti)
         return self.positions[lasti]
 

@@ -248,9 +248,8 @@ class RecordTracer(TapeTracer):
     def __setitem__(self, index: Any, value: Any) -> None:
         tape = self._trace
         here, start = tape.calls.here(), perf_counter()
-        before = TapeTracer(
-            None, tape, self.node
-        )  # no array: the tape writes if nobody else has it
+        # Without the array: the tape writes in place only where nobody else holds it.
+        before = TapeTracer(None, tape, self.node)
         with tape.write():
             super().__setitem__(index, value)
             if len(tape.variables) < len(tape.records):  # the tape wrote without a primitive
