@@ -180,7 +180,7 @@ def explain(
     argnums: int | tuple[int, ...] | None = None,
     *,
     argnames: str | tuple[str, ...] | None = None,
-) -> Any:
+) -> Callable[..., Explanation]:
     """Return a function that runs `fun` forward and backward once and says what is wrong, and where.
 
     Parameters

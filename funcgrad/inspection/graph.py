@@ -188,7 +188,7 @@ def draw_graph(
     *,
     argnames: str | tuple[str, ...] | None = None,
     most: int = MOST,
-) -> Any:
+) -> Callable[..., Any]:
     """Return a function that draws the graph of the operations whose gradient is taken.
 
     Parameters

@@ -106,7 +106,11 @@ class Profile(Inspection):
     def __init__(self, fun: Callable[..., Any], argnums: Any, argnames: Any, repeats: int) -> None:
         super().__init__(fun, argnums, argnames)
         if repeats < 1:
-            raise fail(ArgumentError, f"{self!r}: repeats must be at least 1, not {repeats!r}.")
+            raise fail(
+                ArgumentError,
+                f"{self!r}: repeats must be at least 1, not {repeats!r}.",
+                "leave it out for 5 repetitions",
+            )
         self.repeats = repeats
 
     def __call__(self, *args: Any, **kwargs: Any) -> Measured:
@@ -127,7 +131,7 @@ def profile(
     *,
     argnames: str | tuple[str, ...] | None = None,
     repeats: int = 5,
-) -> Any:
+) -> Callable[..., Measured]:
     """Return a function that measures what `fun` and its gradient cost, by operation and by source line.
 
     Parameters

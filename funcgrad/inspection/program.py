@@ -136,7 +136,7 @@ def make_tape(
     argnums: int | tuple[int, ...] | None = None,
     *,
     argnames: str | tuple[str, ...] | None = None,
-) -> Any:
+) -> Callable[..., Program]:
     """Return a function that gives the program that reverse mode records of `fun`.
 
     Parameters
