@@ -9,7 +9,7 @@ from pathlib import Path
 
 from funcgrad.inspection.calls import Position
 from funcgrad.inspection.operations import Operation
-from funcgrad.inspection.tables import Table, duration_of, paint, size_of, wants_color
+from funcgrad.inspection.tables import Table, duration_of, paint, preformatted, size_of, wants_color
 from funcgrad.inspection.traces import Span, write_chrome_trace, write_speedscope
 
 _MOST = 20  # rows of a table that print() shows
@@ -107,7 +107,7 @@ class Measured:
         return self.text(color=wants_color())
 
     def _repr_html_(self) -> str:
-        head = f"<p>{self._head()}</p>"
+        head = preformatted(self._head())
         return f"<div>{head}{''.join([table.html() for table in self._tables(_MOST)])}</div>"
 
     def text(self, most: int | None = _MOST, color: bool = False) -> str:

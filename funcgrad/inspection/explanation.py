@@ -106,9 +106,9 @@ class Explanation:
         return self.text(color=wants_color())
 
     def _repr_html_(self) -> str:
-        findings = "".join([preformatted(str(finding)) for finding in self.findings])
-        tables = "".join([table.html() for table in self._tables(_MOST)])
-        return f"<div><p>{preformatted(self._head())}</p>{findings}{tables}</div>"
+        findings = [f"{finding.severity}: {finding}" for finding in self.findings]
+        head = "".join([preformatted(text) for text in (self._head(), *findings)])
+        return f"<div>{head}{''.join([table.html() for table in self._tables(_MOST)])}</div>"
 
     def text(self, most: int | None = _MOST, color: bool = False) -> str:
         """Return findings and tables, of at most `most` rows each (None: all)."""

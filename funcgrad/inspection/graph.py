@@ -60,6 +60,8 @@ class Graph:
             if len(self.groups) <= room:
                 break
         self.alone = level is _alone
+        calls = {operation.call.path()[0] for operation in program if operation.call}
+        self.outermost = calls.pop() if len(calls) == 1 else None  # the function itself
         for name, leaves in inputs.items():
             self._add_input(name, leaves)
         for number, members in enumerate(self.groups.values()):
@@ -112,7 +114,9 @@ class Graph:
     def _cluster_of(self, operation: Operation) -> Cluster:
         """Return the frame an operation stands in, made if it is new; the function itself has none."""
         cluster = self.root
-        for call in operation.call.path()[1:] if operation.call else ():
+        for call in operation.call.path() if operation.call else ():
+            if call is self.outermost:
+                continue
             key = call if self.alone else call.name
             cluster = cluster.clusters.setdefault(key, Cluster(call.name))
         return cluster

@@ -74,6 +74,14 @@ def test_layers_have_frames_and_parameters_have_names():
     assert r"subtract(·, labels)\nfloat64[5,2]" in labels(graph)
 
 
+def test_a_network_itself_has_frames():
+    model = network()
+    graph = draw_graph(model.apply, argnums=0)(
+        model.init(np.random.default_rng(0)), np.ones((5, 2))
+    )
+    assert frames(graph)[:2] == ["0: Linear(in_dim=2, out_dim=25)", "1: ReLU()"]
+
+
 def cell(h, w):
     return np.tanh(h @ w)
 
