@@ -15,6 +15,7 @@ from typing import Any
 from funcgrad.errors import is_internal, source_of
 
 _DEEPEST = 24  # calls around an operation that are looked at: deep recursion stays cheap
+_LONGEST = 60  # characters of a layer
 _NETWORKS = str(Path(__file__).parent.parent / "nn")
 
 
@@ -189,7 +190,10 @@ def _add_layers(network: list[tuple[FrameType, Code]], found: list[_Entry]) -> N
     layers = [(f, code) for f, code in network if code.code.co_qualname == "Sequential.apply"]
     for frame, code in layers:
         inside = frame.f_locals
-        name = f"{inside.get('i', 0)}: {inside.get('layer')!r}"
+        layer = " ".join(repr(inside.get("layer")).split())
+        name = (
+            f"{inside.get('i', 0)}: {layer if len(layer) <= _LONGEST else layer[:_LONGEST] + '...'}"
+        )
         found.append((id(frame), code, frame.f_lasti, name))
     if network and not layers:
         frame, code = network[-1]

@@ -257,6 +257,19 @@ class RecordTracer(TapeTracer):
                 args, settings = (before, value), {"index": index}
                 tape.log("put", args, settings, (self,), (value,), here, seconds)
 
+    def __fused__(self, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Record passes by hand as one operation; who watches sees each of the NumPy code."""
+        tape = self._trace
+        if tape.watch is not None:
+            return fused.plain(*args, **settings)
+        here, start = tape.calls.here(), perf_counter()
+        result = super().__fused__(fused, args, settings)
+        if len(tape.variables) < len(tape.records):
+            seconds, outputs = perf_counter() - start, (tape.mine(result),)
+            name = fused.plain.__name__.strip("_").removesuffix("_plain")
+            tape.log(name, args, settings, outputs, outputs, here, seconds)
+        return result
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         call = super(TapeTracer, self).__array_ufunc__
         if not any([isinstance(x, Tracer) for x in kwargs.get("out") or ()]):

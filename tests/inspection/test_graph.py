@@ -70,7 +70,7 @@ def test_layers_have_frames_and_parameters_have_names():
         "3: Softmax(axis=1)",
     ]
     assert labels(graph, "in")[:2] == [r"params[0][0]\nfloat64[2,25]", r"params[0][1]\nfloat64[25]"]
-    assert r"matmul(x, ·)\nfloat64[5,25]" in labels(graph)
+    assert r"affine(x, ·, ·)\nfloat64[5,25]" in labels(graph)
     assert r"subtract(·, labels)\nfloat64[5,2]" in labels(graph)
 
 

@@ -161,7 +161,7 @@ def test_a_chrome_trace_has_balanced_events(tmp_path):
     names = [event["name"] for event in timed if event["ph"] == "B"]
     assert names[:4] == [
         *["forward", "total", "0: Linear(in_dim=3, out_dim=4)"],
-        next(name for name in names if name.startswith("matmul (test_profiling.py:")),
+        next(name for name in names if name.startswith("affine (test_profiling.py:")),
     ]
     counter = [event["args"]["bytes"] for event in trace["traceEvents"] if event["ph"] == "C"]
     assert max(counter) > 0

@@ -12,6 +12,7 @@ from funcgrad import (
     checkpoint,
     custom_jvp,
     custom_vjp,
+    explain,
     grad,
     implicit,
     jvp,
@@ -328,11 +329,19 @@ def test_empty_complex_and_single_precision_arrays(x):
 def test_methods_partial_functions_and_networks():
     model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
     tape = make_tape(model.apply, argnums=0)(model.init(np.random.default_rng(0)), np.ones((4, 3)))
-    assert names(tape) == ["matmul", "add", "where"]
+    assert names(tape) == ["affine", "relu"]
     assert [operation.call.name for operation in tape] == [
-        *["0: Linear(in_dim=3, out_dim=2)"] * 2,
+        "0: Linear(in_dim=3, out_dim=2)",
         "1: ReLU()",
     ]
+    assert tape.kept == kept_by_an_ordinary_tape(
+        lambda w, b: model.apply(((w, b), ()), np.ones((4, 3))), (np.ones((3, 2)), np.ones(2))
+    )
+
+
+def test_explain_looks_inside_of_passes_by_hand():
+    report = explain(lambda x: nn.relu(x).sum())(-X)
+    assert [f.operation.name for f in report.findings] == ["where"]
 
 
 def test_calls_of_one_function_are_told_apart():
