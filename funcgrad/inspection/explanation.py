@@ -185,13 +185,9 @@ def explain(
 
     Parameters
     ----------
-    fun : callable
-        Pytrees of arrays in and out. Of an output that is no scalar the sum of all entries is
-        differentiated, and the report says so.
-    argnums : int or tuple of int, optional
-        The positional arguments to differentiate; by default all whose leaves are floating-point.
-    argnames : str or tuple of str, optional
-        The arguments to differentiate, by name; alone or in addition to `argnums`.
+    fun, argnums, argnames
+        As for `make_tape`. Of an output that is no scalar the sum of all entries is differentiated,
+        and the report says so.
 
     Returns
     -------

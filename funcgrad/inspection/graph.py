@@ -197,12 +197,8 @@ def draw_graph(
 
     Parameters
     ----------
-    fun : callable
-        Pytrees of arrays in and out.
-    argnums : int or tuple of int, optional
-        The positional arguments to differentiate; by default all whose leaves are floating-point.
-    argnames : str or tuple of str, optional
-        The arguments to differentiate, by name; alone or in addition to `argnums`.
+    fun, argnums, argnames
+        As for `make_tape`.
     most : int, optional
         The number of nodes that are drawn one by one. In a larger graph the operations of one source
         line are drawn as one node, and if these are too many, those of one function.

@@ -136,13 +136,9 @@ def profile(
 
     Parameters
     ----------
-    fun : callable
-        Pytrees of arrays in and out; it should do the same at each call.
-    argnums : int or tuple of int, optional
-        The positional arguments to differentiate; by default all whose leaves are floating-point.
-        To measure what `grad(fun)` costs, say ``argnums=0``.
-    argnames : str or tuple of str, optional
-        The arguments to differentiate, by name; alone or in addition to `argnums`.
+    fun, argnums, argnames
+        As for `make_tape`; `fun` should do the same at each call. To measure what ``grad(fun)`` costs,
+        say ``argnums=0``.
     repeats : int, optional
         How often each of the two measurements runs, after a first run that does not count.
 
