@@ -322,7 +322,7 @@ def find_ufunc(ufunc: np.ufunc) -> Handler:
     The rules of SciPy's are loaded when the first one comes, so importing funcgrad needs no SciPy.
     """
     if "scipy.special" in sys.modules:
-        importlib.import_module("funcgrad.primitives.scipy_special")
+        importlib.import_module("funcgrad.primitives.special")
     if ufunc not in HANDLERS:
         unsupported(dotted_name(ufunc))
     return HANDLERS[ufunc]
