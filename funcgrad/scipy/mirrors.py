@@ -104,8 +104,11 @@ def unsolved(what: str) -> SolverError:
     )
 
 
-def fallback(module: Any) -> Function:
-    """Return the `__getattr__` of a mirror: SciPy's own names; a traced argument is refused by name."""
+def fallback(module: Any, called: str = "") -> Function:
+    """Return the `__getattr__` of a mirror: SciPy's own names; a traced argument is refused by name.
+
+    A mirror of something else than a module says what it is `called`.
+    """
 
     def find(name: str) -> Any:
         if name.startswith("__"):
@@ -113,7 +116,7 @@ def fallback(module: Any) -> Function:
         found = getattr(module, name)
         if not callable(found) or isinstance(found, type):
             return found
-        return mirror(found)(_refusal(found, f"{module.__name__}.{name}"))
+        return mirror(found)(_refusal(found, f"{called or module.__name__}.{name}"))
 
     return functools.cache(find)
 

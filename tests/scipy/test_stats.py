@@ -313,3 +313,15 @@ def test_single_precision_stays():
         for kind in OF_VALUES:
             fun = getattr(getattr(stats, name), kind)
             assert fun(x, *shapes).dtype == np.float32, (name, kind)
+
+
+def test_what_has_no_rule_is_scipys_own_method_for_plain_arguments():
+    assert stats.dirichlet.mean(np.ones(4)).tolist() == [0.25] * 4
+    assert stats.norm.rvs(size=3, random_state=0).tolist() == [
+        *reference.norm.rvs(size=3, random_state=0)
+    ]
+    assert stats.norm(1.0, 2.0).mean() == 1.0
+    with pytest.raises(UnsupportedError, match=r"scipy\.stats\.norm\.moment"):
+        grad(lambda loc: stats.norm.moment(2, loc=loc))(1.0)
+    with pytest.raises(AttributeError):
+        _ = stats.norm.no_such_method

@@ -11,6 +11,7 @@ import numpy as np
 from funcgrad.core import as_array, unsupported
 from funcgrad.custom import stop_gradient
 from funcgrad.primitives.families import constant
+from funcgrad.scipy.mirrors import fallback
 
 INF, NAN = float("inf"), float("nan")
 
@@ -18,7 +19,18 @@ Function = Callable[..., Any]
 
 
 class Freezable:
-    """A distribution that can be called with its parameters, as SciPy's can."""
+    """A distribution that can be called with its parameters, as SciPy's can.
+
+    What has no rule (`rvs`, `mean`, `fit`, ...) is SciPy's own method, for plain arguments.
+    """
+
+    name: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "name":
+            raise AttributeError(name)
+        stats = importlib.import_module("scipy.stats")
+        return fallback(getattr(stats, self.name), f"scipy.stats.{self.name}")(name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> "Frozen":
         """Return the distribution with fixed parameters: `norm(0.5, 2.0).logpdf(x)`."""
@@ -35,7 +47,7 @@ class Frozen:
         if name.startswith("_"):
             raise AttributeError(name)
         function = getattr(self._distribution, name)
-        return lambda *first: function(*first, *self._args, **self._kwargs)
+        return lambda *first, **options: function(*first, *self._args, **self._kwargs, **options)
 
 
 class Distribution(Freezable):

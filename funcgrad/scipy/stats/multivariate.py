@@ -15,6 +15,8 @@ sc: Any = importlib.import_module("scipy.special")
 class MultivariateNormal(Freezable):
     """The normal distribution of vectors, along the last axis of `x`."""
 
+    name = "multivariate_normal"
+
     def logpdf(self, x: Any, mean: Any = None, cov: Any = 1, allow_singular: bool = False) -> Any:
         """Return the log-density; `cov` is a matrix, a vector (a diagonal) or a number."""
         if allow_singular:
@@ -47,6 +49,8 @@ class MultivariateNormal(Freezable):
 class Dirichlet(Freezable):
     """The Dirichlet distribution of vectors of positive numbers with sum 1, along axis 0 of `x`."""
 
+    name = "dirichlet"
+
     def logpdf(self, x: Any, alpha: Any) -> Any:
         """Return the log-density; `x` may leave out the last number of each vector."""
         x, alpha = as_array(x), as_array(alpha)
@@ -63,6 +67,8 @@ class Dirichlet(Freezable):
 
 class Multinomial(Freezable):
     """The multinomial distribution of vectors of counts, along the last axis of `x`."""
+
+    name = "multinomial"
 
     def logpmf(self, x: Any, n: Any, p: Any) -> Any:
         """Return the log-probability of `x`; -inf unless its entries are counts with sum `n`.
