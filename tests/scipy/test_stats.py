@@ -325,3 +325,24 @@ def test_what_has_no_rule_is_scipys_own_method_for_plain_arguments():
         grad(lambda loc: stats.norm.moment(2, loc=loc))(1.0)
     with pytest.raises(AttributeError):
         _ = stats.norm.no_such_method
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_singular_covariance_counts_the_space_it_spans(rank):
+    rng = np.random.default_rng(rank)
+    factor, mean = rng.normal(size=(3, rank)), rng.normal(size=3)
+    z = rng.normal(size=(4, rank))
+
+    def logpdf(z, mean, factor):
+        x = mean + z @ factor.T
+        return stats.multivariate_normal.logpdf(x, mean, factor @ factor.T, allow_singular=True)
+
+    expected = reference.multivariate_normal.logpdf(
+        mean + z @ factor.T, mean, factor @ factor.T, allow_singular=True
+    )
+    np.testing.assert_allclose(logpdf(z, mean, factor), expected, rtol=1e-9)
+    check_grads(logpdf, (z, mean, factor), order=1)
+    outside = stats.multivariate_normal.logpdf(
+        np.eye(3)[0], np.zeros(3), np.diag([0.0, 1.0, 2.0]), allow_singular=True
+    )
+    assert outside == -np.inf

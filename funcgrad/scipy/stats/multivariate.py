@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array, unsupported
+from funcgrad.core import as_array
+from funcgrad.custom import stop_gradient
 from funcgrad.scipy.stats.continuous import HALF_LOG_2PI
 from funcgrad.scipy.stats.families import Freezable
 
@@ -18,9 +19,11 @@ class MultivariateNormal(Freezable):
     name = "multivariate_normal"
 
     def logpdf(self, x: Any, mean: Any = None, cov: Any = 1, allow_singular: bool = False) -> Any:
-        """Return the log-density; `cov` is a matrix, a vector (a diagonal) or a number."""
-        if allow_singular:
-            unsupported("multivariate_normal with allow_singular=True", "leave it out")
+        """Return the log-density; `cov` is a matrix, a vector (a diagonal) or a number.
+
+        With `allow_singular` it is that within the space that `cov` spans, and -inf outside; the
+        derivative by `cov` is that at constant rank.
+        """
         x, cov = as_array(x), as_array(cov)
         mean = as_array(0.0 if mean is None else mean)
         n = cov.shape[-1] if cov.ndim else mean.size
@@ -28,8 +31,10 @@ class MultivariateNormal(Freezable):
             x = x[..., None]
         if cov.ndim < 2:
             cov = cov * np.eye(n)
-        root = np.linalg.cholesky(cov)
         d = np.broadcast_to(x - mean, (*x.shape[:-1], n))
+        if allow_singular:
+            return _singular_logpdf(d, cov)
+        root = np.linalg.cholesky(cov)
         z = np.linalg.solve(root, d.reshape((-1, n)).T).T.reshape(d.shape)
         log_root = np.sum(np.log(np.diagonal(root)))
         return -np.sum(z * z, -1) / 2 - log_root - n * HALF_LOG_2PI
@@ -44,6 +49,19 @@ class MultivariateNormal(Freezable):
         if cov.ndim < 2:
             cov = cov * np.eye(cov.size if mean is None or cov.ndim else np.size(mean))
         return np.linalg.slogdet(cov)[1] / 2 + cov.shape[-1] * (HALF_LOG_2PI + 0.5)
+
+
+def _singular_logpdf(d: Any, cov: Any) -> Any:
+    """Return the log-density at a distance from the mean, by the pseudo-inverse and the pseudo-determinant."""
+    values = np.linalg.eigvalsh(cov)
+    rcond = 1e6 * np.finfo(values.dtype).eps  # as SciPy decides what counts as zero
+    counts = np.abs(values) > rcond * np.max(np.abs(stop_gradient(values)))
+    log_det = np.sum(np.where(counts, np.log(np.where(counts, values, 1)), 0))
+    inverse = np.linalg.pinv(cov, rcond=rcond, hermitian=True)
+    rank = np.count_nonzero(counts)
+    log_density = -(np.sum(d @ inverse * d, -1) + log_det) / 2 - rank * HALF_LOG_2PI
+    outside = np.abs(d - d @ inverse @ cov) > 1e-10 * (1 + np.abs(d))
+    return np.where(np.any(outside, -1), -np.inf, log_density)
 
 
 class Dirichlet(Freezable):
