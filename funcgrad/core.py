@@ -42,7 +42,11 @@ _levels = itertools.count(1)
 class Trace:
     """One running transform; its level is higher than that of every transform entered before."""
 
-    __slots__ = ("level",)
+    __slots__ = ("has_entries", "level", "refused_index")
+
+    # Set when they happen, not at the start: most transforms need neither.
+    has_entries: bool  # a traced number was put into an array of objects
+    refused_index: Any  # the instruction that last asked a traced value to be an index
 
     def __init__(self) -> None:
         self.level = next(_levels)
@@ -208,15 +212,20 @@ def unsupported(name: str, fix: str | None = None) -> NoReturn:
 
 
 def _operand(x: Any) -> Any:
-    return as_array(x) if isinstance(x, (list, tuple)) else x
+    """Return a list, or an array of objects, as one traced array; anything else as it is."""
+    convert = isinstance(x, (list, tuple)) or (type(x) is np.ndarray and x.dtype.hasobject)
+    return as_array(x) if convert else x
 
 
 _NOT_GIVEN = np._NoValue  # how NumPy's functions say so to each other
 _NUMBERS = (int, float, complex, np.generic)
-_PLAIN = {float, int, complex, np.ndarray, np.float64}
+_PLAIN = {float, int, np.ndarray, np.float64}
 
 
-def _defers(other: Any) -> bool:
+def _defers(x: Any, other: Any) -> bool:
+    """Tell whether an operator leaves the operation to `other`; refuse numbers that NumPy does not know."""
+    if isinstance(other, (complex, np.complexfloating)):
+        HANDLERS["complex"](x)
     if isinstance(other, numbers.Number) and not isinstance(other, _NUMBERS):
         unsupported(f"an operation with a {type(other).__name__}", "convert it: float(x)")
     return getattr(type(other), "__array_ufunc__", True) is None
@@ -226,7 +235,7 @@ def binary_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """Make the method for `t + other`."""
 
     def method(self: Any, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return call_ufunc(ufunc, (self, other), {})
 
@@ -249,7 +258,7 @@ def reflected_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """Make the method for `other + t`."""
 
     def method(self: Any, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return call_ufunc(ufunc, (other, self), {})
 
@@ -304,10 +313,14 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     if handler is None:
         handler = find_ufunc(ufunc)
     for x in inputs:
-        if type(x) is list or type(x) is tuple:
-            inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
-        elif isinstance(x, np.ndarray) and is_foreign(type(x)):
-            refuse_foreign(type(x))
+        kind = type(x)
+        if kind is np.ndarray:
+            if x.dtype.hasobject:
+                inputs = tuple([_operand(x) for x in inputs])
+        elif kind is list or kind is tuple:
+            inputs = tuple([_operand(x) for x in inputs])
+        elif isinstance(x, np.ndarray) and is_foreign(kind):
+            refuse_foreign(kind)
     if not kwargs:
         return handler(*inputs)
     if ufunc.signature is not None:
@@ -442,9 +455,15 @@ def as_array(x: Any) -> Any:
     if isinstance(x, (list, tuple)) and is_traced(x):
         return HANDLERS[np.stack]([as_array(y) for y in x])
     array = np.asarray(x)
-    if array.dtype.hasobject:
-        refuse_objects()
-    return array
+    return HANDLERS["join"](array) if array.dtype.hasobject else array
+
+
+def _without_objects(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of a function, arrays of objects as traced arrays."""
+    for x in args:
+        if type(x) is np.ndarray and x.dtype.hasobject:
+            return tuple([_operand(x) for x in args])
+    return args
 
 
 def refuse_objects() -> NoReturn:
@@ -508,7 +527,9 @@ class Tracer:
                 unsupported(dotted_name(func))
             return creator(self, *args, **kwargs)
         for kind in types:
-            if kind is not np.ndarray and kind is not type(self) and is_foreign(kind):
+            if kind is np.ndarray:
+                args = _without_objects(args)
+            elif kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
         for value in kwargs.values():
             if value is _NOT_GIVEN:
@@ -518,7 +539,16 @@ class Tracer:
 
     # What would cut the gradient without a word.
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        # NumPy asks in the same way for an entry of a list and for the whole of np.asarray(t).
+        objects = dtype is None or np.dtype(dtype).hasobject
+        if not objects or self.shape or self.dtype.kind != "f":
+            self._refuse_array()
+        if getattr(self._trace, "refused_index", None) == _instruction(sys._getframe(1)):
+            self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
+        return HANDLERS["entry"](self, dtype is not None)
+
+    def _refuse_array(self) -> NoReturn:
         raise fail(
             TracerConversionError,
             f"a traced array ({self.shape}, {self.dtype}) would become a plain one here, "
@@ -535,6 +565,10 @@ class Tracer:
         _refuse_scalar("complex", self)
 
     def __index__(self) -> int:
+        self._trace.refused_index = _instruction(sys._getframe(1))
+        return int(self._refuse_index())
+
+    def _refuse_index(self) -> NoReturn:
         raise fail(
             TracerConversionError,
             f"a traced value of dtype {self.dtype} cannot be an index or a count.",
@@ -641,14 +675,14 @@ class Tracer:
         return int(self)
 
     def __pow__(self, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return HANDLERS["pow"](
             self, _operand(other)
         )  # squares and roots as NumPy's operator has them
 
     def __rpow__(self, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return HANDLERS["pow"](_operand(other), self)
 
@@ -759,6 +793,9 @@ class Tracer:
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
         known = hasattr(np.ndarray, name)
+        ufunc = None if self.shape else getattr(np, name, None)
+        if isinstance(ufunc, np.ufunc):  # np.sin of an array of objects calls the sin of each
+            return functools.partial(ufunc, self)
         raise fail(
             UnsupportedAttributeError,
             f"a traced array has no attribute {name!r}" + (" (an ndarray has)." if known else "."),
@@ -766,6 +803,10 @@ class Tracer:
             if hasattr(np, name)
             else "use an np. function, or stop_gradient(x) for the plain array",
         )
+
+
+def _instruction(frame: types.FrameType) -> tuple[types.CodeType, int]:
+    return frame.f_code, frame.f_lasti
 
 
 def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:

@@ -23,6 +23,7 @@ from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.nans import check_made, new_batch, new_tape
 from funcgrad.origins import name_forward_line
+from funcgrad.primitives.objects import joined
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.tracebacks import boundary
 
@@ -410,7 +411,7 @@ class _Arguments:
         self.keep = [i for i in range(len(args)) if i not in nondiff]
         self.nondiff = [args[i] for i in sorted(nondiff)]
         leaves, self.treedef = tree.flatten([args[i] for i in self.keep])
-        self.leaves = [_as_array(x) if _is_array(x) else x for x in leaves]
+        self.leaves = [_as_array(x) if _is_array(x) else x for x in joined(leaves)]
         self.output: Any = None
 
     def build(self, leaves: Any) -> list[Any]:
@@ -423,7 +424,7 @@ class _Arguments:
     def open(self, out: Any) -> Leaves:
         """Return the leaves of an output and remember its structure."""
         leaves, self.output = tree.flatten(out)
-        return [_as_array(y) for y in leaves]
+        return [_as_array(y) for y in joined(leaves)]
 
     def close(self, leaves: Any) -> Any:
         """Return an output with these leaves."""
@@ -592,6 +593,7 @@ class Checkpoint(Transform):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, treedef = tree.flatten((args, kwargs))
+        leaves = joined(leaves)
         structure: list[Any] = []
 
         def fun(*flat: Any) -> Leaves:
@@ -605,7 +607,7 @@ class Checkpoint(Transform):
 
 def _opened(out: Any) -> tuple[Leaves, list[Any]]:
     ys, treedef = tree.flatten(out)
-    return [_as_array(y) for y in ys], [treedef]
+    return [_as_array(y) for y in joined(ys)], [treedef]
 
 
 class CheckpointCall(Call):

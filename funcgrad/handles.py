@@ -10,6 +10,8 @@ writes its base; a write to a base makes its views anew.
 import weakref
 from typing import Any
 
+from funcgrad.errors import AliasedUpdateError, fail
+
 _PRUNE = 64  # views of one base that may be dead before the list is cleaned
 
 
@@ -49,6 +51,27 @@ def assign(handle: Any, new: Any) -> None:
     """Let a handle stand for what another one stands for; its views and its base stay."""
     handle.__class__ = new.__class__
     handle._trace, handle.value, handle.node = new._trace, new.value, new.node
+
+
+class _Held:
+    """Stands among the views of a handle that an array of objects holds, as if it were a reference to one."""
+
+    def __call__(self) -> "_Held":
+        return self
+
+    @property
+    def _view(self) -> Any:
+        raise fail(
+            AliasedUpdateError,
+            "a traced array of no dimensions was written into after an array of objects had taken it as an "
+            "entry; in NumPy the entry is a copy.",
+            "put a copy into the list: np.array([y.copy(), ...]), or use np.stack([...])",
+        )
+
+
+def hold(handle: Any) -> None:
+    """Let later writes to a handle raise: an array of objects holds the handle itself."""
+    handle._views = [*(handle._views or ()), _Held()]
 
 
 def has_views(handle: Any) -> bool:

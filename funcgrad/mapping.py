@@ -23,6 +23,7 @@ from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
 from funcgrad.nans import new_batch
+from funcgrad.primitives.objects import joined
 from funcgrad.tracebacks import boundary
 
 Label = Callable[[], str]  # what an error calls a leaf, made up only then
@@ -205,6 +206,7 @@ class _Flat:
         per_argument = _axes_of(vmapped, arguments)
         for key, argument in arguments.items():
             leaves, treedef = tree.flatten(argument)
+            leaves = joined(leaves)
             self.treedefs[key] = treedef
             prefix = per_argument[key]
             if prefix is None or type(prefix) is int:

@@ -264,7 +264,7 @@ IN_THE_FUNCTION = [
     (ufunc_casting, UnsupportedError, TypeError, r"np\.add with casting=", "casting="),
     (sum_out, UnsupportedError, TypeError, r"np\.sum with out=", "np.sum(t, out="),
     (masked_array, TracerConversionError, TypeError, "gradient", "np.ma.masked_array"),
-    (float_index, TracerConversionError, TypeError, "gradient", "X[t[0]]"),
+    (float_index, TracerConversionError, TypeError, "index", "X[t[0]]"),
     (float_list_index, TracerConversionError, TypeError, "index", "[1.0, 2.0, 3.0][t[0]]"),
     (traced_float_index, TracerConversionError, TypeError, "index", "t[t]"),
     (count_of_float, TracerConversionError, TypeError, "count", "range(t[1])"),
