@@ -35,6 +35,7 @@ Handler = Callable[..., Any]
 
 HANDLERS: dict[Any, Handler] = {}  # NumPy function or ufunc -> what a tracer does with it
 METHOD_HANDLERS: dict[tuple[Any, str], Handler] = {}  # (ufunc, "reduce") -> likewise
+HOOKS: dict[str, Handler] = {}  # what the modules above do for the tracer itself
 CREATORS: dict[Any, Handler] = {}  # np.zeros and so on; called with the tracer given as like= first
 _levels = itertools.count(1)
 
@@ -225,7 +226,7 @@ _PLAIN = {float, int, np.ndarray, np.float64}
 def _defers(x: Any, other: Any) -> bool:
     """Tell whether an operator leaves the operation to `other`; refuse numbers that NumPy does not know."""
     if isinstance(other, (complex, np.complexfloating)):
-        HANDLERS["complex"](x)
+        HOOKS["complex"](x)
     if isinstance(other, numbers.Number) and not isinstance(other, _NUMBERS):
         unsupported(f"an operation with a {type(other).__name__}", "convert it: float(x)")
     return getattr(type(other), "__array_ufunc__", True) is None
@@ -299,12 +300,24 @@ def replace(handle: Any, new: Any) -> Any:
         )
     if is_number(handle):
         raise TypeError("return arrays must be of ArrayType")
-    if not isinstance(new, Tracer):
-        new = handle * 0 + new  # a constant result: a value of the handle's transform all the same
-    write(
-        handle, new if new.dtype == handle.dtype else new.astype(handle.dtype, casting="same_kind")
-    )
+    same = new.dtype == handle.dtype
+    if not same and not np.can_cast(new.dtype, handle.dtype, "same_kind"):
+        raise TypeError(
+            f"Cannot cast array data from {new.dtype!r} to {handle.dtype!r} according to the rule "
+            "'same_kind'"
+        )
+    if (
+        not isinstance(new, Tracer) or not new.shape
+    ):  # a constant, or a number: no array to take over
+        handle[...] = new
+    else:
+        write(handle, new if same else new.astype(handle.dtype))
     return handle
+
+
+def into_out(out: Any, handler: Handler, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call a handler whose result goes into the traced array `out`."""
+    return replace(out, handler(*args, **{key: x for key, x in kwargs.items() if key != "out"}))
 
 
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -324,6 +337,9 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     if not kwargs:
         return handler(*inputs)
     if ufunc.signature is not None:
+        out = kwargs.get("out", (None,))[0]
+        if isinstance(out, Tracer) and len(kwargs["out"]) == 1:
+            return into_out(out, handler, inputs, kwargs)
         return handler(*inputs, **kwargs)
     return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
 
@@ -348,18 +364,20 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
         unsupported(f"{dotted_name(ufunc)} with casting= or order=", "leave the option out")
     if options.pop("subok", True) is not True or options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
-    if where is not True:
+    traced_out = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
+    if where is not True and not traced_out:
         unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
-    if out is not None and len(out) == 1 and isinstance(out[0], Tracer):
-        result = handler(
-            *(inputs if dtype is None else _cast_inputs(ufunc, handler, inputs, np.dtype(dtype)))
-        )
-        return replace(out[0], result)
-    if out is not None:
+    if out is not None and not traced_out:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
         inputs = _cast_inputs(ufunc, handler, inputs, np.dtype(dtype))
     result = handler(*inputs)
+    if traced_out:
+        if where is not True:
+            result = np.where(where, result, out[0])
+        if result.shape != out[0].shape == np.broadcast_shapes(result.shape, out[0].shape):
+            result = np.broadcast_to(result, out[0].shape)
+        return replace(out[0], result)
     if out is not None and result.dtype != out[0].dtype:
         if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
             raise TypeError(
@@ -455,7 +473,17 @@ def as_array(x: Any) -> Any:
     if isinstance(x, (list, tuple)) and is_traced(x):
         return HANDLERS[np.stack]([as_array(y) for y in x])
     array = np.asarray(x)
-    return HANDLERS["join"](array) if array.dtype.hasobject else array
+    return HOOKS["join"](array) if array.dtype.hasobject else array
+
+
+def plain_array(x: Any) -> Any:
+    """Return what must be known when the program runs (a count, a width) as a plain array."""
+    if isinstance(x, Tracer):
+        x._refuse_array()
+    array = np.asarray(x)
+    if array.dtype.hasobject:
+        refuse_objects()
+    return array
 
 
 def _without_objects(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -514,9 +542,14 @@ class Tracer:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
             return call_ufunc(ufunc, inputs, kwargs)
+        if method == "at":
+            return HOOKS["at"](ufunc, *inputs)
         handler = METHOD_HANDLERS.get((ufunc, method))
         if handler is None:
             unsupported(f"{dotted_name(ufunc)}.{method}")
+        out = kwargs.get("out", (None,))[0]
+        if isinstance(out, Tracer):
+            return into_out(out, handler, inputs, kwargs)
         return handler(*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -535,6 +568,8 @@ class Tracer:
             if value is _NOT_GIVEN:
                 kwargs = {name: x for name, x in kwargs.items() if x is not _NOT_GIVEN}
                 break
+        if isinstance(kwargs.get("out"), Tracer):
+            return into_out(kwargs["out"], handler, args, kwargs)
         return handler(*args, **kwargs)
 
     # What would cut the gradient without a word.
@@ -546,7 +581,7 @@ class Tracer:
             self._refuse_array()
         if getattr(self._trace, "refused_index", None) == _instruction(sys._getframe(1)):
             self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
-        return HANDLERS["entry"](self, dtype is not None)
+        return HOOKS["entry"](self, dtype is not None)
 
     def _refuse_array(self) -> NoReturn:
         raise fail(
@@ -787,6 +822,16 @@ class Tracer:
     def fill(self, value: Any) -> None:
         self[...] = value
 
+    def sort(
+        self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+    ) -> None:
+        replace(self, HANDLERS[np.sort](self, axis, kind, order, stable=stable))
+
+    def partition(
+        self, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+    ) -> None:
+        replace(self, HANDLERS[np.partition](self, kth, axis, kind, order))
+
     def __getattr__(self, name: str) -> Any:
         if name == "_view" or name == "_views":
             return None  # unset on nearly all handles; setting it on each would cost 40 ns per operation
@@ -799,10 +844,16 @@ class Tracer:
         raise fail(
             UnsupportedAttributeError,
             f"a traced array has no attribute {name!r}" + (" (an ndarray has)." if known else "."),
-            f"use the function in place of the method: np.{name}(x)"
-            if hasattr(np, name)
+            _INSTEAD.get(name) or f"use the function in place of the method: np.{name}(x)"
+            if name in _INSTEAD or hasattr(np, name)
             else "use an np. function, or stop_gradient(x) for the plain array",
         )
+
+
+_INSTEAD = {
+    "view": "x[...] is a view of all entries, x.astype(dtype) an array of another dtype",
+    "resize": "np.resize(x, shape) gives a new array; to make room, write into np.zeros(shape, like=x)",
+}
 
 
 def _instruction(frame: types.FrameType) -> tuple[types.CodeType, int]:
@@ -831,9 +882,7 @@ class Flat:
         return self.tracer.reshape(-1)[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        flat = self.tracer.reshape(-1) + 0
-        flat[index] = value
-        self.tracer[...] = flat.reshape(self.tracer.shape)
+        HOOKS["write_flat"](self.tracer, index, value)
 
     def __iter__(self) -> Any:
         return iter(self.tracer.reshape(-1))
@@ -866,6 +915,8 @@ def _method(name: str) -> Callable[..., Any]:
         handler = HANDLERS.get(fun)
         if handler is None:
             unsupported(f"ndarray.{name}")
+        if isinstance(kwargs.get("out"), Tracer):
+            return into_out(kwargs["out"], handler, (self, *args), kwargs)
         return handler(self, *args, **kwargs)
 
     method.__name__ = name
@@ -875,7 +926,18 @@ def _method(name: str) -> Callable[..., Any]:
 for _name in [
     *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"],
     *["conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
-    *["nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum"],
+    *[
+        "nonzero",
+        "prod",
+        "put",
+        "ravel",
+        "repeat",
+        "round",
+        "searchsorted",
+        "squeeze",
+        "std",
+        "sum",
+    ],
     *["swapaxes", "take", "trace", "var"],
 ]:
     setattr(Tracer, _name, _method(_name))

@@ -17,6 +17,7 @@ from funcgrad.primitives import (
     shaping,
     statistics,
     ufuncs,
+    updates,
     writing,
 )
 from funcgrad.primitives.families import (

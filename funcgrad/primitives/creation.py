@@ -1,7 +1,7 @@
 """Arrays made from arrays, or for them: zeros_like, full_like, copy, astype, np.array(..., like=x)."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -107,15 +107,6 @@ def full_like(
         return _like(fill_value, a, dtype, shape)
     filled = _copy(np.broadcast_to(as_array(fill_value), a.shape if shape is None else shape))
     return filled.astype(a.dtype if dtype is None else dtype)
-
-
-@handle(np.copyto, np.put, np.putmask, np.place, np.fill_diagonal, np.put_along_axis)
-def write(*args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse what writes into a plain array (np.full_like and np.nan_to_num come here too)."""
-    unsupported(
-        "writing a traced value into a plain array (np.copyto, np.put, np.full_like(plain, x) and the like)",
-        "use np.where, np.full_like(x, ...) of a traced x, or np.stack",
-    )
 
 
 # --- creation with like= -------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` writes in place and is refused."""
+"""The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` is in `updates.py`."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -145,25 +145,10 @@ def _reduceat(ufunc: np.ufunc) -> Any:
     return reduceat
 
 
-# --- at ------------------------------------------------------------------------------------------
-
-
-def _refuse_at(ufunc: np.ufunc) -> Any:
-    def at(a: Any, indices: Any, *operands: Any) -> NoReturn:
-        unsupported(
-            f"np.{ufunc.__name__}.at into a plain array with traced values",
-            "make the array traced: np.zeros(n, like=x) or np.zeros_like(x); or add up with "
-            "np.bincount(indices, weights)",
-        )
-
-    return at
-
-
 for _ufunc in (*SMOOTH, *STEPWISE):
     METHOD_HANDLERS[_ufunc, "outer"] = _outer(_ufunc)
 for _ufunc in SMOOTH:
     METHOD_HANDLERS[_ufunc, "accumulate"] = _accumulate(_ufunc)
-    METHOD_HANDLERS.setdefault((_ufunc, "at"), _refuse_at(_ufunc))
     # NumPy 2.4 itself gives a ** d for np.power.reduce([a, b, c, d]) on machines with AVX-512.
     if _ufunc not in (np.power, np.float_power, np.arctan2):
         METHOD_HANDLERS[_ufunc, "reduceat"] = _reduceat(_ufunc)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, Tracer, as_array, is_number, refuse_objects
+from funcgrad.core import HOOKS, Tracer, as_array, is_number, refuse_objects
 from funcgrad.errors import (
     PerformanceWarning,
     TracerConversionError,
@@ -135,6 +135,6 @@ def is_about_objects(error: Exception) -> bool:
     return missing or (isinstance(error, TypeError) and any([w in str(error) for w in words]))
 
 
-HANDLERS["entry"] = as_entry
-HANDLERS["join"] = join
-HANDLERS["complex"] = check_complex
+HOOKS["entry"] = as_entry
+HOOKS["join"] = join
+HOOKS["complex"] = check_complex

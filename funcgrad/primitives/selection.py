@@ -5,7 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, Tracer, as_array, existing, handle, is_traced, unsupported
+from funcgrad.core import (
+    HANDLERS,
+    Tracer,
+    as_array,
+    existing,
+    handle,
+    is_traced,
+    plain_array,
+    unsupported,
+)
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
 from funcgrad.primitives.statistics import no_out, settled
 
@@ -206,7 +215,7 @@ def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     if isinstance(pad_width, dict):
         given = {normalize_axis(axis, ndim): width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(given.get(i, 0), 2).tolist() for i in range(ndim)]
-    widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
+    widths = np.broadcast_to(plain_array(pad_width), (ndim, 2))
     if widths.dtype.kind not in "iu":
         raise TypeError("`pad_width` must be of integral type.")
     if np.any(widths < 0):

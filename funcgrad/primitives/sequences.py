@@ -13,7 +13,9 @@ from funcgrad.core import (
     as_array,
     existing,
     handle,
+    is_number,
     is_traced,
+    replace,
     unsupported,
 )
 from funcgrad.primitives.axes import normalize_axes, normalize_axis
@@ -513,8 +515,8 @@ def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
     """Replace NaN and infinities by numbers, whose derivative is zero."""
-    if not copy:
-        unsupported("np.nan_to_num with copy=False", "use the returned value")
+    if not copy and isinstance(x, Tracer) and not is_number(x):
+        return replace(x, nan_to_num(x, True, nan, posinf, neginf))
     x = as_array(x)
     if x.dtype.kind == "c":
         return nan_to_num(x.real, True, nan, posinf, neginf) + 1j * nan_to_num(

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, concrete, existing, handle, is_traced, unsupported
+from funcgrad.core import (
+    Primitive,
+    as_array,
+    concrete,
+    existing,
+    handle,
+    is_traced,
+    plain_array,
+    unsupported,
+)
 from funcgrad.primitives.axes import normalize_axes, normalize_axis, outside
 from funcgrad.primitives.families import linear, register
 
@@ -279,7 +288,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         a, axis = a.reshape(-1), 0
     axis = normalize_axis(axis, a.ndim)
     lead, n, trail = (slice(None),) * axis, a.shape[axis], a.shape[axis + 1 :]
-    counts = np.asarray(repeats)
+    counts = plain_array(repeats)
     if counts.size != 1:
         return a[(*lead, np.repeat(np.arange(n), counts))]
     times = int(counts.reshape(()))
@@ -415,7 +424,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     n = ary.shape[axis]
     axis = normalize_axis(axis, ary.ndim)
     if np.ndim(indices_or_sections):
-        bounds = [0, *np.asarray(indices_or_sections).tolist(), n]
+        bounds = [0, *plain_array(indices_or_sections).tolist(), n]
     else:
         sections = int(indices_or_sections)
         if sections <= 0:
