@@ -373,11 +373,7 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
         inputs = _cast_inputs(ufunc, handler, inputs, np.dtype(dtype))
     result = handler(*inputs)
     if traced_out:
-        if where is not True:
-            result = np.where(where, result, out[0])
-        if result.shape != out[0].shape == np.broadcast_shapes(result.shape, out[0].shape):
-            result = np.broadcast_to(result, out[0].shape)
-        return replace(out[0], result)
+        return _replace_where(out[0], result, where)
     if out is not None and result.dtype != out[0].dtype:
         if not np.can_cast(result.dtype, out[0].dtype, "same_kind"):
             raise TypeError(
@@ -386,6 +382,15 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
             )
         result = result.astype(out[0].dtype)
     return result
+
+
+def _replace_where(handle: Any, new: Any, where: Any) -> Any:
+    """Write the result of a ufunc, which is broadcast, into a traced array."""
+    if where is not True:
+        new = np.where(where, new, handle)
+    if new.shape != handle.shape == np.broadcast_shapes(new.shape, handle.shape):
+        new = np.broadcast_to(new, handle.shape)
+    return replace(handle, new)
 
 
 def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> Any:
@@ -819,6 +824,9 @@ class Tracer:
     def tolist(self) -> Any:
         return [x.tolist() for x in self] if self.shape else self
 
+    def copy(self, order: str = "C") -> Any:
+        return HANDLERS[np.copy](self, order)
+
     def fill(self, value: Any) -> None:
         self[...] = value
 
@@ -925,7 +933,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 for _name in [
     *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"],
-    *["conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
+    *["conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
     *[
         "nonzero",
         "prod",

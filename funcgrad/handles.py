@@ -10,6 +10,8 @@ writes its base; a write to a base makes its views anew.
 import weakref
 from typing import Any
 
+import numpy as np
+
 from funcgrad.errors import AliasedUpdateError, fail
 
 _PRUNE = 64  # views of one base that may be dead before the list is cleaned
@@ -30,11 +32,28 @@ def register_view(base: Any, view: Any, primitive: Any, settings: Any) -> None:
 def write(handle: Any, new: Any) -> None:
     """Replace the value of a handle, and of all that share its memory."""
     if handle._view is None:
-        assign(handle, new)
+        assign(handle, _laid_out_like(handle, new))
         refresh(handle)
         return
     base, primitive, settings = handle._view
     write(base, primitive.unview(base, new, settings))
+
+
+def _laid_out_like(handle: Any, new: Any) -> Any:
+    """Return `new` with its axes in memory in the order of the handle's: it decides which reshapes are views."""
+    ndim = handle.ndim
+    old, strides = (_plain(x).strides[-ndim:] if ndim else () for x in (handle, new))
+    if old == strides:
+        return new
+    axes = sorted(range(ndim), key=lambda i: -old[i])  # the slowest first
+    back = sorted(range(ndim), key=lambda i: axes[i])
+    return np.transpose(np.copy(np.transpose(new, axes), order="C"), back)
+
+
+def _plain(x: Any) -> Any:
+    while hasattr(x, "_trace"):
+        x = x.value
+    return x
 
 
 def refresh(handle: Any) -> None:
