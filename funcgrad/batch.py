@@ -12,6 +12,7 @@ from funcgrad.core import (
     binary_operator,
     leaked,
     reflected_operator,
+    refuse_if_mirrored,
 )
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.handles import register_view
@@ -162,6 +163,7 @@ class BatchTracer(Tracer):
         )
 
     def _refuse_array(self) -> NoReturn:
+        refuse_if_mirrored()
         fix = "np.array(x, like=i)[i] in place of x[i] with a mapped index; " * (
             self.dtype.kind in "iu"
         )

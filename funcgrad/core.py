@@ -30,6 +30,7 @@ from funcgrad.errors import (
     fail,
 )
 from funcgrad.handles import write
+from funcgrad.mirrors import mirror_in_use
 
 Handler = Callable[..., Any]
 
@@ -577,6 +578,9 @@ class Tracer:
             return into_out(kwargs["out"], handler, args, kwargs)
         return handler(*args, **kwargs)
 
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return HOOKS["namespace"](self)
+
     # What would cut the gradient without a word.
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -584,11 +588,13 @@ class Tracer:
         objects = dtype is None or np.dtype(dtype).hasobject
         if not objects or self.shape or self.dtype.kind != "f":
             self._refuse_array()
+        refuse_if_mirrored()
         if getattr(self._trace, "refused_index", None) == _instruction(sys._getframe(1)):
             self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
         return HOOKS["entry"](self, dtype is not None)
 
     def _refuse_array(self) -> NoReturn:
+        refuse_if_mirrored()
         raise fail(
             TracerConversionError,
             f"a traced array ({self.shape}, {self.dtype}) would become a plain one here, "
@@ -772,6 +778,10 @@ class Tracer:
         return self.size * self.itemsize
 
     @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
     def T(self) -> Any:
         return HANDLERS[np.transpose](self)
 
@@ -864,11 +874,23 @@ _INSTEAD = {
 }
 
 
+def refuse_if_mirrored() -> None:
+    """Raise if it is a function of SciPy's that converts, one that funcgrad.scipy has a mirror of."""
+    mirror = mirror_in_use()
+    if mirror is not None:
+        raise fail(
+            TracerConversionError,
+            "a function of SciPy's would make a traced array a plain one, and its gradient would be lost.",
+            f"call {mirror}, which takes the same arguments",
+        )
+
+
 def _instruction(frame: types.FrameType) -> tuple[types.CodeType, int]:
     return frame.f_code, frame.f_lasti
 
 
 def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
+    refuse_if_mirrored()
     raise fail(
         TracerConversionError,
         f"{kind}() of a traced value ({tracer.shape}, {tracer.dtype}) would lose its gradient.",

@@ -20,6 +20,7 @@ ORDER = [
     "floating",
     "tree",
     "handles",
+    "mirrors",
     "core",
     "constants",
     "broadcasting",

@@ -8,6 +8,7 @@ from funcgrad.primitives import (
     indexing,
     linalg,
     methods,
+    namespace,
     objects,
     polynomials,
     products,
