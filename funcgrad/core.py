@@ -307,12 +307,10 @@ def replace(handle: Any, new: Any) -> Any:
             f"Cannot cast array data from {new.dtype!r} to {handle.dtype!r} according to the rule "
             "'same_kind'"
         )
-    if (
-        not isinstance(new, Tracer) or not new.shape
-    ):  # a constant, or a number: no array to take over
-        handle[...] = new
-    else:
+    if isinstance(new, Tracer) and new.shape:
         write(handle, new if same else new.astype(handle.dtype))
+    else:  # a constant, or a number: no array to take over
+        handle[...] = new
     return handle
 
 
@@ -956,19 +954,8 @@ def _method(name: str) -> Callable[..., Any]:
 for _name in [
     *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"],
     *["conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
-    *[
-        "nonzero",
-        "prod",
-        "put",
-        "ravel",
-        "repeat",
-        "round",
-        "searchsorted",
-        "squeeze",
-        "std",
-        "sum",
-    ],
-    *["swapaxes", "take", "trace", "var"],
+    *["nonzero", "prod", "put", "ravel", "repeat", "round", "searchsorted", "squeeze", "std"],
+    *["sum", "swapaxes", "take", "trace", "var"],
 ]:
     setattr(Tracer, _name, _method(_name))
 

@@ -32,7 +32,11 @@ def register_view(base: Any, view: Any, primitive: Any, settings: Any) -> None:
 def write(handle: Any, new: Any) -> None:
     """Replace the value of a handle, and of all that share its memory."""
     if handle._view is None:
-        assign(handle, _laid_out_like(handle, new))
+        old, value = handle.value, new.value
+        plain = type(old) is type(value) is np.ndarray
+        if not (plain and old.strides == value.strides):
+            new = _laid_out_like(handle, new)
+        assign(handle, new)
         refresh(handle)
         return
     base, primitive, settings = handle._view
@@ -42,7 +46,9 @@ def write(handle: Any, new: Any) -> None:
 def _laid_out_like(handle: Any, new: Any) -> Any:
     """Return `new` with its axes in memory in the order of the handle's: it decides which reshapes are views."""
     ndim = handle.ndim
-    old, strides = (_plain(x).strides[-ndim:] if ndim else () for x in (handle, new))
+    if not ndim:
+        return new
+    old, strides = [_plain(x).strides[-ndim:] for x in (handle, new)]
     if old == strides:
         return new
     axes = sorted(range(ndim), key=lambda i: -old[i])  # the slowest first

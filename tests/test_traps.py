@@ -160,6 +160,14 @@ def test_a_wider_constant_widens_the_value_but_not_the_gradient(dtype):
     np.testing.assert_allclose(gradient, X, rtol=1e-3)
 
 
+def test_a_python_float_that_is_differentiated_counts_as_double_precision():
+    x = X.astype(np.float32)
+    value, (slope, gradient) = value_and_grad(lambda a, x: np.sum(a * x), (0, 1))(2.0, x)
+    assert (value.dtype, slope.dtype, gradient.dtype) == (np.float64, np.float64, np.float32)
+    value = value_and_grad(lambda a, x: np.sum(a * x))(np.float32(2), x)[0]
+    assert value.dtype == np.float32
+
+
 def test_gradients_of_arguments_of_several_dtypes_have_their_own():
     args = (X.astype(np.float32), X, X.astype(np.float16), X.astype(np.complex64))
     gradients = grad(lambda a, b, c, d: np.real(np.sum(a * b * c * d)), (0, 1, 2, 3))(*args)

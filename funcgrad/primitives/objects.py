@@ -26,8 +26,8 @@ _FASTER = (
     "np.stack([...]) or np.array([...], like=x) with a traced x makes one traced array and is faster"
 )
 OBJECTS_FIX = (
-    "NumPy cannot do this with an array of objects, which np.array([...]) of traced numbers is: write "
-    "np.stack([...]), or np.array([...], like=x) with a traced x"
+    "np.array([...]) of traced numbers is an array of objects, with which NumPy cannot do everything; if "
+    "that is so here, write np.stack([...]), or np.array([...], like=x) with a traced x"
 )
 
 
@@ -123,16 +123,16 @@ def is_about_objects(error: Exception) -> bool:
     ...     is_about_objects(error)
     True
     """
+    if isinstance(error, AttributeError):  # np.hypot of objects calls the hypot of a float
+        number = isinstance(error.obj, (int, float, np.generic))
+        return number and isinstance(getattr(np, error.name or "", None), np.ufunc)
     words = (
         "has no callable",
         "dtype('O')",
         "not supported for the input types",
         "of dtype object",
     )
-    missing = isinstance(error, AttributeError) and isinstance(
-        getattr(np, error.name or "", None), np.ufunc
-    )
-    return missing or (isinstance(error, TypeError) and any([w in str(error) for w in words]))
+    return isinstance(error, TypeError) and any([w in str(error) for w in words])
 
 
 HOOKS["entry"] = as_entry
