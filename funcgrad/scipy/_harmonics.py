@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array, unsupported
+from funcgrad.core import as_array, plain_array, unsupported
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.special import sc
 
@@ -59,7 +59,7 @@ def _stacked(new: Any, curvature: Any, n: Any, m: Any, z: Any, norm: bool, diff_
         raise ValueError(
             f"diff_n is currently only implemented for orders 0, 1, and 2, received: {diff_n}."
         )
-    n, m, z = np.asarray(n), np.asarray(m), as_array(z)
+    n, m, z = plain_array(n), plain_array(m), as_array(z)
     found = [new(n, m, z, order=k, norm=norm) for k in range(min(diff_n, 1) + 1)]
     if diff_n == 2:
         found.append(curvature(n, m, z, *found))
@@ -91,5 +91,5 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, *, diff_n: int = 0) -> Any:
     """Return the spherical harmonic of the polar angle `theta` and the azimuth `phi`."""
     if diff_n:
         unsupported("sph_harm_y with diff_n=", "use jacfwd or jacrev")
-    m = np.asarray(m)
+    m = plain_array(m)
     return sph_legendre_p(n, m, theta)[0] * np.exp(1j * m * as_array(phi))
