@@ -8,11 +8,14 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo gallery test lint bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/disc.py $(DISC_ARGS)
 	$(BIN)/python examples/digits.py $(DIGITS_ARGS)
+
+gallery: $(READY)
+	for program in examples/*.py; do $(BIN)/python $$program || exit 1; done
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
@@ -26,6 +29,9 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.seed_training $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.transforms $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.calls $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.networks $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.optimizers $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

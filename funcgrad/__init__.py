@@ -1,5 +1,8 @@
 """JAX-style function transforms for plain NumPy code."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from funcgrad import errors, implicit, primitives, testing, tree
 from funcgrad.custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
 from funcgrad.errors import FuncgradError
@@ -9,6 +12,9 @@ from funcgrad.memory import keep_freed_memory
 from funcgrad.nans import debug_nans
 from funcgrad.tracebacks import full_tracebacks
 from funcgrad.transforms import grad, jvp, linearize, value_and_grad, vjp
+
+if TYPE_CHECKING:
+    from funcgrad.inspection import draw_graph, explain, make_tape, profile
 
 __version__ = "0.1.0"
 
@@ -20,7 +26,9 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "debug_nans",
+    "draw_graph",
     "errors",
+    "explain",
     "full_tracebacks",
     "grad",
     "hessian",
@@ -31,7 +39,9 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "make_tape",
     "primitives",
+    "profile",
     "stop_gradient",
     "testing",
     "tree",
@@ -39,3 +49,16 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+_LOOKING_INSIDE = ("draw_graph", "explain", "make_tape", "profile")
+
+
+def __getattr__(name: str) -> Any:
+    """Load what looks inside programs when it is first asked for: few runs need it."""
+    if name in _LOOKING_INSIDE:
+        return getattr(importlib.import_module("funcgrad.inspection"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LOOKING_INSIDE})

@@ -73,6 +73,9 @@ class Trace:
         """Make a tracer of this trace for a value with derivative zero."""
         raise NotImplementedError
 
+    def hear(self, name: str, args: Any, cuts: bool = False) -> None:
+        """Be told of a call that `process` does not see; for a trace that keeps a log."""
+
 
 class Primitive:
     """A function with derivative rules: arrays are positional, settings are keywords.
@@ -344,7 +347,7 @@ def find_ufunc(ufunc: np.ufunc) -> Handler:
     The rules of SciPy's are loaded when the first one comes, so importing funcgrad needs no SciPy.
     """
     if "scipy.special" in sys.modules:
-        importlib.import_module("funcgrad.primitives.scipy_special")
+        importlib.import_module("funcgrad.primitives.special")
     if ufunc not in HANDLERS:
         unsupported(dotted_name(ufunc))
     return HANDLERS[ufunc]

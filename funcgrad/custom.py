@@ -60,12 +60,15 @@ def _constant(x: Any) -> Any:
     if isinstance(x, BatchTracer):
         return BatchTracer(_constant(x.value), x._trace)
     if isinstance(x, Tracer):
+        x._trace.hear("stop_gradient", (x,), cuts=True)
         return _constant(x.value)
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
 class Call:
     """A function of leaves with a rule. Subclasses say what a tape and forward mode do."""
+
+    kind = "call"
 
     def __init__(self, name: str, fun: Any) -> None:
         self.name, self.fun = name, fun
@@ -96,6 +99,7 @@ class Call:
 
     def on_tape(self, tape: Any, leaves: Any, mine: list[bool], values: Leaves) -> Leaves | None:
         """Record one node whose pull runs `bwd` once for all arguments; None if `fwd` read a closure."""
+        tape.hear(f"{self.kind}({self.name})", leaves)
         outputs, residuals = self.fwd(*values)
         if _traced_by(tape, [*outputs, *tree.leaves(residuals)]):
             return None
@@ -103,7 +107,7 @@ class Call:
         residuals = tree.map(lambda x: protect(x, checks), residuals)
         index = len(tape.records)
         parents = [(x.node, x.dtype) if own else None for x, own in zip(leaves, mine, strict=True)]
-        tape.append(((index, _pull_call, (self.bwd, residuals, parents, checks), ACCUMULATES),))
+        tape.append(((index, pull_call, (self.bwd, residuals, parents, checks), ACCUMULATES),))
         return tape.split(outputs, index)  # type: ignore[no-any-return]
 
     def on_forward(
@@ -146,7 +150,8 @@ class Call:
         raise NotImplementedError
 
 
-def _pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
+def pull_call(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
+    """Run `bwd` once and hand each argument its cotangent."""
     bwd, residuals, parents, checks = kept
     verify(checks)
     grads = bwd(residuals, ct)
@@ -215,6 +220,8 @@ def _vectorised(size: int, fun: Any, mapped: Any, values: Any) -> Leaves:
 class VjpCall(Call):
     """A call with fwd and bwd; bwd is linear in the cotangents, and its transpose is the jvp."""
 
+    kind = "custom_vjp"
+
     def __init__(self, name: str, fun: Any, fwd: Any, bwd: Any) -> None:
         super().__init__(name, fun)
         self.fwd, self.bwd = fwd, bwd  # type: ignore[method-assign]
@@ -278,6 +285,8 @@ class VjpCall(Call):
 
 class JvpCall(Call):
     """A call with a rule for tangents; it is linear in them, and its transpose is the vjp."""
+
+    kind = "custom_jvp"
 
     def __init__(self, name: str, fun: Any, push: Any) -> None:
         super().__init__(name, fun)
@@ -616,6 +625,8 @@ def _opened(out: Any) -> tuple[Leaves, list[Any]]:
 
 class CheckpointCall(Call):
     """A call that keeps its arguments alone, and runs again when its cotangents come."""
+
+    kind = "checkpoint"
 
     def fwd(self, *leaves: Any) -> tuple[Leaves, Any]:
         return self.fun(*leaves), list(leaves)

@@ -18,6 +18,7 @@ __all__ = [
     "ArgumentError",
     "CheckError",
     "FuncgradError",
+    "KinkWarning",
     "LeakedTracerError",
     "MutatedConstantError",
     "NonDifferentiableError",
@@ -36,6 +37,7 @@ __all__ = [
     "line_of_traceback",
     "location_of",
     "message",
+    "source_of",
     "user_frame",
     "user_line",
 ]
@@ -103,6 +105,10 @@ class CheckError(FuncgradError, AssertionError):
 
 class PerformanceWarning(UserWarning):
     """The result is right, but a faster way exists."""
+
+
+class KinkWarning(UserWarning):
+    """A derivative is checked at, or within a step of, a point where there is none."""
 
 
 Error = TypeVar("Error", bound=FuncgradError)
@@ -216,7 +222,7 @@ def location_of(code: CodeType, lasti: int) -> str:
     """
     first, last = _lines_of(code, lasti)
     where = f"{code.co_filename.rpartition(os.sep)[2]}:{first} in {code.co_name}"
-    source = _source(code.co_filename, first, last)
+    source = source_of(code.co_filename, first, last)
     return f"{where}: {source}" if source else where
 
 
@@ -276,7 +282,7 @@ def _lines_of(code: CodeType, lasti: int) -> tuple[int, int]:
     return first, max(last or first, first)
 
 
-def _source(file: str, first: int, last: int) -> str:
+def source_of(file: str, first: int, last: int) -> str:
     """Join the lines of one expression, cut to a length that a message can carry."""
     lines = [linecache.getline(file, line).strip() for line in range(first, last + 1)]
     source = " ".join(lines).strip()

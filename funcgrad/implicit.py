@@ -25,6 +25,7 @@ from funcgrad.transforms import vjp
 class LoopedCall(Call):
     """A call of code that takes plain arrays only: under vmap it runs example by example."""
 
+    kind = "implicit"
     like: list[Any]  # shape and dtype of each output
 
     def on_batch(self, trace: Any, leaves: Any, mapped: list[bool], values: list[Any]) -> Any:

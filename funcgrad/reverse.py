@@ -205,17 +205,18 @@ def backward(tape: Tape, seeds: list[tuple[int, Any]], inputs: list[int]) -> lis
     quiet = hush()
     records = tape.edges()
     try:
-        cts = _walk(records, seeds, inputs, zero_stays_zero=False)
+        cts = walk(records, seeds, inputs, zero_stays_zero=False)
         if any([has_nan(ct) for ct in cts]):
-            cts = _walk(records, seeds, inputs, zero_stays_zero=True)
+            cts = walk(records, seeds, inputs, zero_stays_zero=True)
     finally:
         unhush(quiet)
     return cts
 
 
-def _walk(  # noqa: C901  # one loop, a branch per kind of edge
+def walk(  # noqa: C901  # one loop, a branch per kind of edge
     records: Any, seeds: Any, inputs: list[int], zero_stays_zero: bool
 ) -> list[Any]:
+    """Walk records backwards, from the seeds to the inputs."""
     cts: list[Any] = [None] * len(records)
     owned = bytearray(len(records))  # 1 where the cotangent is a buffer that nobody else can see
     for index, ct in seeds:

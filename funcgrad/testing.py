@@ -1,5 +1,7 @@
 """Numerical checks of derivatives."""
 
+import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.arguments import as_input, check_arrays, check_callable, describe, name_of
-from funcgrad.errors import ArgumentError, CheckError, fail
+from funcgrad.errors import ArgumentError, CheckError, KinkWarning, fail
 from funcgrad.tracebacks import boundary
 from funcgrad.transforms import jvp, vjp
 
@@ -51,10 +53,16 @@ def check_grads(
     ArgumentError
         If `modes` or `order` are not as above.
 
+    Warns
+    -----
+    KinkWarning
+        If the check passes, but at a kink (both may be right by chance there), or with a step that
+        is too large for the distance to a singular point. Names the operation and its line.
+
     Notes
     -----
-    The directions are drawn with a fixed seed, so that a failure repeats. Away from the tolerances,
-    a kink within `eps` of the arguments shows as an error.
+    The directions are drawn with a fixed seed, so that a failure repeats. An error says whether a
+    kink, a comparison or a singular point is in the way.
 
     Examples
     --------
@@ -71,7 +79,23 @@ def check_grads(
         _TOLERANCES[code] if atol is None else atol,
         _TOLERANCES[code] if rtol is None else rtol,
     )
-    check.run(f, args, order, modes, name_of(f))
+    try:
+        check.run(f, args, order, modes, name_of(f))
+    except CheckError as error:
+        for trouble in _troubles(f, args, check):
+            error.add_note(f"  {trouble}")
+        raise
+    for trouble in _troubles(f, args, check):
+        if trouble.certain:
+            what = f"check_grads of `{name_of(f)}` proves little here: {trouble}"
+            warnings.warn(what, KinkWarning, stacklevel=3)
+
+
+def _troubles(f: Any, args: Any, check: "_Check") -> Any:
+    """Return what stands in the way of central differences; recording programs is loaded for it."""
+    direction = _Check(check.eps, check.atol, check.rtol).like(args)  # the first one that was drawn
+    steps = importlib.import_module("funcgrad.inspection.steps")
+    return steps.troubles(f, args, direction, check.eps, check.rtol)
 
 
 def _check_settings(f: Any, args: Any, order: Any, modes: Any, numbers: dict[str, Any]) -> None:

@@ -305,7 +305,7 @@ def _check(epochs: int, batch_size: int | None, patience: int | None, validation
     ):
         if value is not None and not value >= least:
             what = f"fit needs {name} >= {least}, but got {value!r}."
-            raise fail(ArgumentError, what)
+            raise fail(ArgumentError, what, f"for instance {name}=10.")
     if patience is not None and validation is None:
         what = "fit got patience= without validation=, so nothing tells when to stop."
         raise fail(ArgumentError, what, "pass validation=(inputs, targets).")

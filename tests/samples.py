@@ -37,6 +37,7 @@ class Sample:
     exact: bool = True  # equal to NumPy's result bit by bit, not just to rounding
     constant: bool = False  # piecewise constant: a plain result
     raises: bool = False  # refused for traced arguments
+    once: bool = False  # has first derivatives only
     vmap: bool = True  # the shape of the result does not depend on the data
     since: tuple[int, int] = (2, 0)  # the first NumPy that takes these arguments
 

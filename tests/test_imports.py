@@ -39,13 +39,14 @@ ORDER = [
     "jacobians",
     "custom",
     "implicit",
+    "inspection.*",
     "testing",
     "nn.*",
     "training",
     "sklearn",
     "scipy.*",
 ]
-FOLDERS = {"nn", "primitives", "scipy"}
+FOLDERS = {"inspection", "nn", "primitives", "scipy"}
 
 MODULES = {
     ".".join(file.relative_to(PACKAGE).with_suffix("").parts): file

@@ -44,7 +44,9 @@ def test_the_samples_use_every_public_name():
     assert set(funcgrad.__all__) <= used_names()
 
 
-@pytest.mark.parametrize("section", ["transforms", "rules", "pytrees", "trouble", "networks"])
+@pytest.mark.parametrize(
+    "section", ["transforms", "rules", "pytrees", "trouble", "networks", "inspections"]
+)
 def test_the_samples_run(section, capsys):
     getattr(typing_samples, section)()
 

@@ -17,7 +17,9 @@ from funcgrad import (
     custom_jvp,
     custom_vjp,
     debug_nans,
+    draw_graph,
     errors,
+    explain,
     full_tracebacks,
     grad,
     hessian,
@@ -28,8 +30,10 @@ from funcgrad import (
     jacrev,
     jvp,
     linearize,
+    make_tape,
     nn,
     primitives,
+    profile,
     stop_gradient,
     testing,
     tree,
@@ -158,3 +162,14 @@ def trouble() -> None:
         assert_type(error, errors.NonFiniteError)
     except FuncgradError as error:
         print(error.args)
+
+
+def inspections() -> None:
+    """What looks inside a program."""
+    tape = make_tape(loss, argnums=0)(X, scale=2.0)
+    names: list[str] = [operation.name for operation in tape]
+    kept: int = tape.kept
+    source: str = draw_graph(loss, argnames="w", most=50)(w=X).source
+    lines: list[str] = [str(finding.where) for finding in explain(loss)(X).findings]
+    seconds: list[float] = [cost.seconds for cost in profile(loss, repeats=1)(X).by_line()]
+    print(names, kept, source, lines, seconds)

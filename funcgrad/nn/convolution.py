@@ -17,7 +17,7 @@ from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
 from funcgrad.nn.fused import Fused, Needs
 from funcgrad.nn.initializers import Initializer, xavier_normal, zeros
-from funcgrad.nn.protocol import STATIC, Params, check_params, check_positive
+from funcgrad.nn.protocol import STATIC, Params, check_params, check_positive, shape_of
 from funcgrad.nn.windows import Padding, Windows, check_padding, per_axis
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
@@ -248,7 +248,7 @@ _SHOWN = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups
 
 def join_leading(layer: object, x: Array, axes: int, channels: int | None) -> Any:
     """Return x with its leading axes as one, (N, *spatial, C), and the shape of those axes."""
-    shape: tuple[int, ...] = getattr(x, "shape", ())
+    shape = shape_of(layer, x)
     if len(shape) < axes + 1 or (channels is not None and shape[-1] != channels):
         names = ", ".join(("height", "width")[-axes:] if axes > 1 else ("length",))
         last = "channels" if channels is None else channels

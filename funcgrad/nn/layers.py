@@ -26,6 +26,7 @@ from funcgrad.nn.protocol import (
     check_params,
     check_positive,
     describe,
+    shape_of,
 )
 
 __all__ = ["Dropout", "Embedding", "Flatten", "Lambda", "Linear", "Stateless"]
@@ -165,6 +166,7 @@ class Embedding:
     def apply(self, params: Params, x: Array) -> Array:
         """Look up x of shape (...): (..., out_dim)."""
         (table,) = check_params(self, params, table=(self.count, self.out_dim))
+        shape_of(self, x)
         if x.dtype.kind not in "iu":
             what = f"{self} needs classes of an integer dtype, but got {x.dtype}."
             raise fail(ArgumentError, what, "write x.astype(int).")
@@ -287,7 +289,9 @@ class Dropout:
             what = f"{self} draws at random while training, but rng is {rng!r}."
             fix = "write model.apply(params, x, train=True, rng=rng) with rng = np.random.default_rng(0)."
             raise fail(ArgumentError, what, fix)
-        draws = rng.random(x.shape, np.float32)  # whatever the dtype of x, so that the mask is one
+        draws = rng.random(
+            shape_of(self, x), np.float32
+        )  # whatever the dtype of x, so that the mask is one
         mask: Array = np.greater_equal(draws, self.rate).astype(x.dtype)
         mask /= 1 - self.rate
         mask.flags.writeable = False  # so a tape need not copy it
@@ -305,7 +309,7 @@ class Flatten(Stateless):
     """
 
     def function(self, x: Array) -> Array:
-        if not x.shape:
+        if not shape_of(self, x):
             what = "Flatten() needs x of shape (N, ...), but got ()."
             raise fail(
                 ShapeError, what, "a single number has no axis for samples: x.reshape(1, 1)."

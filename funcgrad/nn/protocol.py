@@ -145,9 +145,18 @@ def check_layer(place: str, layer: Any) -> None:
         raise fail(ArgumentError, what, fix)
 
 
+def shape_of(layer: object, x: Any) -> tuple[int, ...]:
+    """Return the shape of an array; raise for a list and what else has none."""
+    shape: tuple[int, ...] | None = getattr(x, "shape", None)
+    if shape is None:
+        what = f"{layer} needs an array, but got a {type(x).__name__}."
+        raise fail(ShapeError, what, "write np.asarray(x).")
+    return shape
+
+
 def check_last_axis(layer: object, x: Array, length: int, ndim: int | None = None) -> None:
     """Raise unless x has the shape (..., length), or `ndim` axes of which the last has this length."""
-    shape: tuple[int, ...] = getattr(x, "shape", ())
+    shape = shape_of(layer, x)
     if shape and shape[-1] == length and (ndim is None or len(shape) == ndim):
         return
     axes = "..." if ndim is None else ", ".join(_AXES[ndim])

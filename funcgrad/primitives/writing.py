@@ -141,11 +141,11 @@ def _pull_rest(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
 
 def _write_in_place(y: Any, index: Any, v: Any) -> bool:
     """Write into the buffer of a traced array if it has no other reader; tell whether that was done."""
-    if type(y) is not TapeTracer or not is_basic(index) or y._view is not None or has_views(y):
+    if not isinstance(y, TapeTracer) or not is_basic(index) or y._view is not None or has_views(y):
         return False
     if type(y.value) is not np.ndarray or y.value.base is not None or _references(y) > _ONE_HOLDER:
         return False
-    traced = type(v) is TapeTracer and v._trace is y._trace
+    traced = isinstance(v, TapeTracer) and v._trace is y._trace
     value = v.value if traced else v
     if isinstance(value, Tracer) or value.dtype != y.dtype:
         return False

@@ -1,16 +1,28 @@
-"""`scipy.special`: what is no ufunc there, over primitives; every other name is SciPy's own."""
+"""`scipy.special`: what is no ufunc there, over primitives; every other name is SciPy's own.
+
+Orders, degrees and whole numbers of things are constants.
+
+>>> import numpy as np
+>>> from funcgrad import grad
+>>> from funcgrad.scipy import special
+>>> grad(lambda x: special.polygamma(0, x))(1.0)  # pi^2 / 6
+np.float64(1.644934066848)
+"""
 
 import importlib
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array, concrete, plain_array, unsupported
+from funcgrad.core import as_array, concrete, is_traced, plain_array, unsupported
 from funcgrad.custom import stop_gradient
 from funcgrad.primitives.families import elementwise
-from funcgrad.scipy import _harmonics
+from funcgrad.primitives.special.rules import declared, refused
+from funcgrad.scipy.legendre import assoc_legendre_p, legendre_p, sph_harm_y, sph_legendre_p
 
 sc: Any = importlib.import_module("scipy.special")
+
+__all__ = ["assoc_legendre_p", "legendre_p", "sph_harm_y", "sph_legendre_p"]
 
 LARGE = 1e30
 LOG_PI = float(np.log(np.pi))
@@ -19,6 +31,10 @@ LOG_PI = float(np.log(np.pi))
 def __getattr__(name: str) -> Any:
     """Return SciPy's own function: ufuncs take traced arrays."""
     return getattr(sc, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *sc.__all__})
 
 
 def _shift(a: Any, axis: Any) -> Any:
@@ -84,10 +100,20 @@ def multigammaln(a: Any, d: int) -> Any:
     return d * (d - 1) / 4 * LOG_PI + sum([sc.gammaln(a - j / 2) for j in range(d)])
 
 
+# --- combinatorics -------------------------------------------------------------------------------
+
+
+def _exactly(name: str, *args: Any, **options: Any) -> Any:
+    """Return SciPy's whole number; there is none of a traced argument."""
+    if any([is_traced(x) for x in args]):
+        unsupported(f"scipy.special.{name} with exact=True", "leave exact= out")
+    return getattr(sc, name)(*args, exact=True, **options)
+
+
 def factorial(n: Any, exact: bool = False) -> Any:
     """Return gamma(n + 1), and 0 for negative `n`."""
     if exact:
-        unsupported("scipy.special.factorial with exact=True", "leave exact= out")
+        return _exactly("factorial", n)
     n = as_array(n)
     return np.where(n < 0, 0, sc.gamma(np.where(n < 0, 0, n) + 1))
 
@@ -95,7 +121,7 @@ def factorial(n: Any, exact: bool = False) -> Any:
 def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Any:
     """Return the number of combinations of `N` things taken `k` at a time; 0 outside 0 <= k <= N."""
     if exact:
-        unsupported("scipy.special.comb with exact=True", "leave exact= out")
+        return _exactly("comb", N, k, repetition=repetition)
     N, k = as_array(N), as_array(k)
     if repetition:
         return comb(N + k - 1, k)
@@ -105,23 +131,12 @@ def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> An
 def perm(N: Any, k: Any, exact: bool = False) -> Any:
     """Return the number of sequences of `k` of `N` things; 0 outside 0 <= k <= N."""
     if exact:
-        unsupported("scipy.special.perm with exact=True", "leave exact= out")
+        return _exactly("perm", N, k)
     N, k = as_array(N), as_array(k)
     return np.where((k <= N) & (N >= 0) & (k >= 0), sc.poch(N - k + 1, k), 0)
 
 
-legendre_p = _harmonics.legendre_p
-assoc_legendre_p = _harmonics.assoc_legendre_p
-sph_legendre_p = _harmonics.sph_legendre_p
-sph_harm_y = _harmonics.sph_harm_y
-
-
-def diric(x: Any, n: Any) -> Any:
-    """Return sin(n x / 2) / (n sin(x / 2)), smooth at the multiples of 2 pi; `n` is whole and positive."""
-    x, n = as_array(x), plain_array(n)
-    valid = (n > 0) & (n == np.floor(n))
-    n = np.where(valid, n, 1)
-    return np.where(valid, sc.eval_chebyu(n - 1, np.cos(x / 2)) / n, np.nan)
+# --- Bessel functions ----------------------------------------------------------------------------
 
 
 def _derivatives(name: str, fun: Any, sign: int, first: int) -> Any:
@@ -172,3 +187,18 @@ spherical_jn = _spherical("spherical_jn", 1, -1)
 spherical_yn = _spherical("spherical_yn", 1, -1)
 spherical_in = _spherical("spherical_in", 1, 1)
 spherical_kn = _spherical("spherical_kn", -1, -1)
+
+
+def diric(x: Any, n: Any) -> Any:
+    """Return the periodic sinc function sin(n x / 2) / (n sin(x / 2)), for whole `n`."""
+    return _diric(as_array(x), n)
+
+
+def _diric_dx(ans: Any, x: Any, y: Any) -> Any:
+    """Return the derivative of U_(y - 1)(cos(x / 2)) / y (https://dlmf.nist.gov/18.9.21)."""
+    y = np.where(np.isnan(ans), np.nan, y)
+    slope = sc.eval_gegenbauer(np.maximum(y - 2, 0), 2, np.cos(x / 2)) * (y > 1)
+    return -np.sin(x / 2) * slope / y
+
+
+_diric = declared("diric", sc.diric, _diric_dx, refused)

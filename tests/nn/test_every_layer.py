@@ -5,11 +5,13 @@ import pytest
 
 from funcgrad import grad, hvp, jacrev, jvp, nn, tree, vjp, vmap
 from funcgrad.errors import ShapeError
+from funcgrad.nn import activation_layers
 from funcgrad.testing import check_grads
 from tests.nn.cases import SMOOTH, drawn
 
 EVERY = pytest.mark.parametrize("name", SMOOTH)
 ACROSS = {"batch norm", "network"}  # layers that look at the whole batch
+ACTIVATIONS = tuple(getattr(nn, name) for name in activation_layers.__all__)
 LEADING = {"group norm", "flatten", "global pool", "network"}  # the first axis is the samples'
 
 
@@ -125,6 +127,16 @@ def test_a_wrong_last_axis_raises_a_clear_error(name):
     wrong = np.concatenate([x, x], axis=-1)
     with pytest.raises(ShapeError, match=r"needs x of shape .* but got x of shape"):
         f(params, wrong)
+
+
+@EVERY
+def test_a_list_is_no_array(name):
+    layer, _ = SMOOTH[name]
+    if name in ("lambda", "residual", "projected residual") or isinstance(layer, ACTIVATIONS):
+        return  # NumPy's own functions say what they take
+    f, params, _ = drawn(name)
+    with pytest.raises(ShapeError, match="needs an array, but got a list"):
+        f(params, [1.0, 2.0])
 
 
 def test_hessian_vector_products_go_through_fused_layers():

@@ -72,6 +72,8 @@ def check(sample: Sample | None) -> dict[str, str]:
     """Return, for each mode that fails, the reason in one line."""
     if sample is None:
         return dict.fromkeys(MODES, "no rule")
+    if not sample.constant and not rules.places(sample.args):
+        return dict.fromkeys(MODES[:-1], "no argument of the sample is differentiated by")
     smooth: tuple[Callable[[Sample], None], ...] = (reverse, forward, second_order, mapped)
     checks = (zero, zero, zero, mapped) if sample.constant else smooth
     failed = {}
