@@ -23,10 +23,12 @@ from funcgrad.errors import (
     NonDifferentiableError,
     NonScalarOutputError,
     ShapeError,
+    UnsupportedError,
     fail,
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
+from funcgrad.primitives.objects import OBJECTS_FIX, holds_tracers, is_about_objects, join, joined
 from funcgrad.tracebacks import boundary
 
 Key = int | str
@@ -238,6 +240,8 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
         return np.float64(x)
     if kind is complex:
         return np.complex128(x)
+    if holds_tracers(x):
+        x = join(x)
     if isinstance(x, (np.ndarray, np.generic, Tracer)) and x.dtype.kind in "fc":
         if isinstance(x, Tracer):
             x._trace.check_running(x)
@@ -341,17 +345,29 @@ def _like_leaf(value: Any, ct: Any, leaf: Any) -> Any:
 def call(fun: Any, args: Any, kwargs: Any) -> Any:
     """Call the user's function; an error that came out of a traced operation names the user's line."""
     try:
-        return fun(*args, **kwargs)
+        out = fun(*args, **kwargs)
+        return out if isinstance(out, Tracer) else _joined(out)
     except FuncgradError:
         raise
     except Exception as error:
         if "setting an array element" in str(error) and isinstance(error.__cause__, FuncgradError):
             raise error.__cause__ from None  # NumPy wraps what __float__ raises
+        if is_about_objects(error):
+            where = line_of_traceback(error.__traceback__)
+            raise fail(UnsupportedError, f"{error}.", OBJECTS_FIX, where) from error
         where = line_of_traceback(error.__traceback__)
         note = f"  at {where}"
         if where and note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         raise
+
+
+def _joined(out: Any) -> Any:
+    """Return an output with one traced array for each array of objects that holds traced numbers."""
+    leaves, treedef = tree.flatten(out)
+    if not any([holds_tracers(x) for x in leaves]):
+        return out
+    return tree.unflatten(treedef, joined(leaves))
 
 
 # --- outputs -------------------------------------------------------------------------------------
@@ -364,18 +380,7 @@ def value_of(tape: Any, x: Any) -> Any:
 
 def values_of(tape: Any, x: Any) -> Any:
     """Return a pytree without tracers of `tape`."""
-    return tree.map(functools.partial(_plain_value, tape), x)
-
-
-def _plain_value(tape: Any, x: Any) -> Any:
-    if isinstance(x, np.ndarray) and x.dtype.hasobject:
-        if any([isinstance(y, Tracer) for y in x.flat]):
-            raise fail(
-                NonDifferentiableError,
-                f"an array of objects, of shape {x.shape}, with traced values in it was returned.",
-                "join the values into one array: np.stack([...])",
-            )
-    return value_of(tape, x)
+    return tree.map(functools.partial(value_of, tape), x)
 
 
 def split_aux(verb: str, fun: Any, out: Any) -> Any:
@@ -454,6 +459,7 @@ _ARRAYS = (np.ndarray, np.generic, float, complex, int)
 def match(x: Any, like: Any, what: str, owner: str) -> Any:
     """Return `x` as an array of the shape and dtype of `like`, or raise."""
     x = x if isinstance(x, (Tracer, np.ndarray, np.generic)) else _number(x, what, owner)
+    x = join(x) if holds_tracers(x) else x
     if x.dtype.kind not in "biufc":
         raise fail(
             ShapeError,

@@ -1,7 +1,7 @@
 """vmap: values with a leading batch axis that the mapped function does not see."""
 
 import operator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from funcgrad.core import (
     binary_operator,
     leaked,
     reflected_operator,
+    refuse_if_mirrored,
 )
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.handles import register_view
@@ -153,7 +154,7 @@ class BatchTracer(Tracer):
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]  # type: ignore[no-any-return]
 
-    def _depends_on_data(self, what: str) -> Any:
+    def _depends_on_data(self, what: str) -> NoReturn:
         raise fail(
             TracerConversionError,
             f"{what} of a mapped value: it differs from example to example under vmap.",
@@ -161,7 +162,8 @@ class BatchTracer(Tracer):
             'vmap(f, fallback="loop")',
         )
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+    def _refuse_array(self) -> NoReturn:
+        refuse_if_mirrored()
         fix = "np.array(x, like=i)[i] in place of x[i] with a mapped index; " * (
             self.dtype.kind in "iu"
         )
@@ -186,8 +188,8 @@ class BatchTracer(Tracer):
     def __float__(self) -> Any:
         return self._depends_on_data("float()")
 
-    def __index__(self) -> int:
-        return int(self._depends_on_data("an index or a count"))
+    def _refuse_index(self) -> NoReturn:
+        self._depends_on_data("an index or a count")
 
     def __format__(self, spec: str) -> str:
         return repr(self)

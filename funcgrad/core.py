@@ -30,11 +30,13 @@ from funcgrad.errors import (
     fail,
 )
 from funcgrad.handles import write
+from funcgrad.mirrors import mirror_in_use
 
 Handler = Callable[..., Any]
 
 HANDLERS: dict[Any, Handler] = {}  # NumPy function or ufunc -> what a tracer does with it
 METHOD_HANDLERS: dict[tuple[Any, str], Handler] = {}  # (ufunc, "reduce") -> likewise
+HOOKS: dict[str, Handler] = {}  # what the modules above do for the tracer itself
 CREATORS: dict[Any, Handler] = {}  # np.zeros and so on; called with the tracer given as like= first
 _levels = itertools.count(1)
 
@@ -42,7 +44,11 @@ _levels = itertools.count(1)
 class Trace:
     """One running transform; its level is higher than that of every transform entered before."""
 
-    __slots__ = ("level",)
+    __slots__ = ("has_entries", "level", "refused_index")
+
+    # Set when they happen, not at the start: most transforms need neither.
+    has_entries: bool  # a traced number was put into an array of objects
+    refused_index: Any  # the instruction that last asked a traced value to be an index
 
     def __init__(self) -> None:
         self.level = next(_levels)
@@ -211,15 +217,20 @@ def unsupported(name: str, fix: str | None = None) -> NoReturn:
 
 
 def _operand(x: Any) -> Any:
-    return as_array(x) if isinstance(x, (list, tuple)) else x
+    """Return a list, or an array of objects, as one traced array; anything else as it is."""
+    convert = isinstance(x, (list, tuple)) or (type(x) is np.ndarray and x.dtype.hasobject)
+    return as_array(x) if convert else x
 
 
 _NOT_GIVEN = np._NoValue  # how NumPy's functions say so to each other
 _NUMBERS = (int, float, complex, np.generic)
-_PLAIN = {float, int, complex, np.ndarray, np.float64}
+_PLAIN = {float, int, np.ndarray, np.float64}
 
 
-def _defers(other: Any) -> bool:
+def _defers(x: Any, other: Any) -> bool:
+    """Tell whether an operator leaves the operation to `other`; refuse numbers that NumPy does not know."""
+    if isinstance(other, (complex, np.complexfloating)):
+        HOOKS["complex"](x)
     if isinstance(other, numbers.Number) and not isinstance(other, _NUMBERS):
         unsupported(f"an operation with a {type(other).__name__}", "convert it: float(x)")
     return getattr(type(other), "__array_ufunc__", True) is None
@@ -229,7 +240,7 @@ def binary_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """Make the method for `t + other`."""
 
     def method(self: Any, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return call_ufunc(ufunc, (self, other), {})
 
@@ -252,7 +263,7 @@ def reflected_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     """Make the method for `other + t`."""
 
     def method(self: Any, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return call_ufunc(ufunc, (other, self), {})
 
@@ -293,12 +304,22 @@ def replace(handle: Any, new: Any) -> Any:
         )
     if is_number(handle):
         raise TypeError("return arrays must be of ArrayType")
-    if not isinstance(new, Tracer):
-        new = handle * 0 + new  # a constant result: a value of the handle's transform all the same
-    write(
-        handle, new if new.dtype == handle.dtype else new.astype(handle.dtype, casting="same_kind")
-    )
+    same = new.dtype == handle.dtype
+    if not same and not np.can_cast(new.dtype, handle.dtype, "same_kind"):
+        raise TypeError(
+            f"Cannot cast array data from {new.dtype!r} to {handle.dtype!r} according to the rule "
+            "'same_kind'"
+        )
+    if isinstance(new, Tracer) and new.shape:
+        write(handle, new if same else new.astype(handle.dtype))
+    else:  # a constant, or a number: no array to take over
+        handle[...] = new
     return handle
+
+
+def into_out(out: Any, handler: Handler, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call a handler whose result goes into the traced array `out`."""
+    return replace(out, handler(*args, **{key: x for key, x in kwargs.items() if key != "out"}))
 
 
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -307,10 +328,14 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     if handler is None:
         handler = find_ufunc(ufunc)
     for x in inputs:
-        if type(x) is list or type(x) is tuple:
-            inputs = tuple([as_array(x) if isinstance(x, (list, tuple)) else x for x in inputs])
-        elif isinstance(x, np.ndarray) and is_foreign(type(x)):
-            refuse_foreign(type(x))
+        kind = type(x)
+        if kind is np.ndarray:
+            if x.dtype.hasobject:
+                inputs = tuple([_operand(x) for x in inputs])
+        elif kind is list or kind is tuple:
+            inputs = tuple([_operand(x) for x in inputs])
+        elif isinstance(x, np.ndarray) and is_foreign(kind):
+            refuse_foreign(kind)
     if not kwargs:
         return handler(*inputs)
     return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
@@ -343,17 +368,16 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
     own = {"axis": options.pop("axis")} if ufunc is np.vecdot and "axis" in options else {}
     if options.pop("subok", True) is not True or options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
-    into_traced = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
-    if where is not True and not into_traced:  # what stands elsewhere is not defined
+    traced_out = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
+    if where is not True and not traced_out:  # what stands elsewhere is not defined
         unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
-    if out is not None and not into_traced:
+    if out is not None and not traced_out:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
         inputs = _cast_inputs(ufunc, handler, inputs, np.dtype(dtype))
     result = handler(*inputs, **own)
-    if into_traced:
-        result = result if where is True else HANDLERS[np.where](where, result, out[0])
-        return replace(out[0], result)
+    if traced_out:
+        return _replace_where(out[0], result, where)
     return result if out is None else _rebound(ufunc, result, out[0])
 
 
@@ -372,6 +396,15 @@ def _rebound(ufunc: np.ufunc, result: Any, target: Any) -> Any:
             f"{target.dtype!r} with casting rule 'same_kind'"
         )
     return result.astype(target.dtype)
+
+
+def _replace_where(handle: Any, new: Any, where: Any) -> Any:
+    """Write the result of a ufunc, which is broadcast, into a traced array."""
+    if where is not True:
+        new = np.where(where, new, handle)
+    if new.shape != handle.shape == np.broadcast_shapes(new.shape, handle.shape):
+        new = np.broadcast_to(new, handle.shape)
+    return replace(handle, new)
 
 
 def _cast_inputs(ufunc: np.ufunc, handler: Handler, inputs: Any, dtype: Any) -> Any:
@@ -456,9 +489,25 @@ def as_array(x: Any) -> Any:
     if isinstance(x, (list, tuple)) and is_traced(x):
         return HANDLERS[np.stack]([as_array(y) for y in x])
     array = np.asarray(x)
+    return HOOKS["join"](array) if array.dtype.hasobject else array
+
+
+def plain_array(x: Any) -> Any:
+    """Return what must be known when the program runs (a count, a width) as a plain array."""
+    if isinstance(x, Tracer):
+        x._refuse_array()
+    array = np.asarray(x)
     if array.dtype.hasobject:
         refuse_objects()
     return array
+
+
+def _without_objects(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of a function, arrays of objects as traced arrays."""
+    for x in args:
+        if type(x) is np.ndarray and x.dtype.hasobject:
+            return tuple([_operand(x) for x in args])
+    return args
 
 
 def refuse_objects() -> NoReturn:
@@ -509,9 +558,14 @@ class Tracer:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
             return call_ufunc(ufunc, inputs, kwargs)
+        if method == "at":
+            return HANDLERS["at"](ufunc, *inputs)
         handler = METHOD_HANDLERS.get((ufunc, method))
         if handler is None:
             unsupported(f"{dotted_name(ufunc)}.{method}")
+        out = kwargs.get("out", (None,))[0]
+        if isinstance(out, Tracer):
+            return into_out(out, handler, inputs, kwargs)
         return handler(*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -522,17 +576,35 @@ class Tracer:
                 unsupported(dotted_name(func))
             return creator(self, *args, **kwargs)
         for kind in types:
-            if kind is not np.ndarray and kind is not type(self) and is_foreign(kind):
+            if kind is np.ndarray:
+                args = _without_objects(args)
+            elif kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
         for value in kwargs.values():
             if value is _NOT_GIVEN:
                 kwargs = {name: x for name, x in kwargs.items() if x is not _NOT_GIVEN}
                 break
+        if isinstance(kwargs.get("out"), Tracer):
+            return into_out(kwargs["out"], handler, args, kwargs)
         return handler(*args, **kwargs)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return HOOKS["namespace"](self)
 
     # What would cut the gradient without a word.
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        # NumPy asks in the same way for an entry of a list and for the whole of np.asarray(t).
+        objects = dtype is None or np.dtype(dtype).hasobject
+        if not objects or self.shape or self.dtype.kind != "f":
+            self._refuse_array()
+        refuse_if_mirrored()
+        if getattr(self._trace, "refused_index", None) == _instruction(sys._getframe(1)):
+            self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
+        return HOOKS["entry"](self, dtype is not None)
+
+    def _refuse_array(self) -> NoReturn:
+        refuse_if_mirrored()
         raise fail(
             TracerConversionError,
             f"a traced array ({self.shape}, {self.dtype}) would become a plain one here, "
@@ -542,8 +614,8 @@ class Tracer:
             "stop_gradient(x) if it is meant as a constant",
         )
 
-    def __dlpack__(self, **_: Any) -> Any:
-        return self.__array__()
+    def __dlpack__(self, **_: Any) -> NoReturn:
+        self._refuse_array()
 
     __dlpack_device__ = __dlpack__
 
@@ -554,6 +626,10 @@ class Tracer:
         _refuse_scalar("complex", self)
 
     def __index__(self) -> int:
+        self._trace.refused_index = _instruction(sys._getframe(1))
+        return int(self._refuse_index())
+
+    def _refuse_index(self) -> NoReturn:
         raise fail(
             TracerConversionError,
             f"a traced value of dtype {self.dtype} cannot be an index or a count.",
@@ -660,14 +736,14 @@ class Tracer:
         return int(self)
 
     def __pow__(self, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return HANDLERS["pow"](
             self, _operand(other)
         )  # squares and roots as NumPy's operator has them
 
     def __rpow__(self, other: Any) -> Any:
-        if type(other) not in _PLAIN and _defers(other):
+        if type(other) not in _PLAIN and _defers(self, other):
             return NotImplemented
         return HANDLERS["pow"](_operand(other), self)
 
@@ -715,6 +791,10 @@ class Tracer:
     @property
     def nbytes(self) -> int:
         return self.size * self.itemsize
+
+    @property
+    def device(self) -> str:
+        return "cpu"
 
     @property
     def T(self) -> Any:
@@ -769,8 +849,41 @@ class Tracer:
     def tolist(self) -> Any:
         return [x.tolist() for x in self] if self.shape else self
 
+    def copy(self, order: str = "C") -> Any:
+        return HANDLERS[np.copy](self, order)
+
     def fill(self, value: Any) -> None:
         self[...] = value
+
+    def sort(
+        self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+    ) -> None:
+        replace(self, HANDLERS[np.sort](self, axis, kind, order, stable=stable))
+
+    def partition(
+        self, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+    ) -> None:
+        replace(self, HANDLERS[np.partition](self, kth, axis, kind, order))
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002  # NumPy's name
+        if type not in (None, np.ndarray) or dtype not in (None, np.ndarray, self.dtype):
+            unsupported(
+                "ndarray.view with another dtype or type", "convert the values: x.astype(dtype)"
+            )
+        return self[...]
+
+    def getfield(self, dtype: Any, offset: int = 0) -> Any:
+        if offset != 0 or dtype != self.dtype:
+            unsupported(
+                "ndarray.getfield of a part of the bits", "use x.real, x.imag or x.astype(dtype)"
+            )
+        return self[...]
+
+    def resize(self, *shape: Any, refcheck: bool = True) -> NoReturn:
+        unsupported(
+            "ndarray.resize in place",
+            "np.resize(x, shape) gives a new array; to make room, write into np.zeros(shape, like=x)",
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name == "_view" or name == "_views":
@@ -778,6 +891,9 @@ class Tracer:
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
         known = hasattr(np.ndarray, name)
+        ufunc = None if self.shape else getattr(np, name, None)
+        if isinstance(ufunc, np.ufunc):  # np.sin of an array of objects calls the sin of each
+            return functools.partial(ufunc, self)
         raise fail(
             UnsupportedAttributeError,
             f"a traced array has no attribute {name!r}" + (" (an ndarray has)." if known else "."),
@@ -787,7 +903,23 @@ class Tracer:
         )
 
 
+def refuse_if_mirrored() -> None:
+    """Raise if it is a function of SciPy's that converts, one that funcgrad.scipy has a mirror of."""
+    mirror = mirror_in_use()
+    if mirror is not None:
+        raise fail(
+            TracerConversionError,
+            "a function of SciPy's would make a traced array a plain one, and its gradient would be lost.",
+            f"call {mirror}, which takes the same arguments",
+        )
+
+
+def _instruction(frame: types.FrameType) -> tuple[types.CodeType, int]:
+    return frame.f_code, frame.f_lasti
+
+
 def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
+    refuse_if_mirrored()
     raise fail(
         TracerConversionError,
         f"{kind}() of a traced value ({tracer.shape}, {tracer.dtype}) would lose its gradient.",
@@ -809,9 +941,7 @@ class Flat:
         return self.tracer.reshape(-1)[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        flat = self.tracer.reshape(-1) + 0
-        flat[index] = value
-        self.tracer[...] = flat.reshape(self.tracer.shape)
+        HOOKS["write_flat"](self.tracer, index, value)
 
     def __iter__(self) -> Any:
         return iter(self.tracer.reshape(-1))
@@ -844,6 +974,8 @@ def _method(name: str) -> Callable[..., Any]:
         handler = HANDLERS.get(fun)
         if handler is None:
             unsupported(f"ndarray.{name}")
+        if isinstance(kwargs.get("out"), Tracer):
+            return into_out(kwargs["out"], handler, (self, *args), kwargs)
         return handler(self, *args, **kwargs)
 
     method.__name__ = name
@@ -852,9 +984,9 @@ def _method(name: str) -> Callable[..., Any]:
 
 for _name in [
     *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"],
-    *["conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
-    *["nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum"],
-    *["swapaxes", "take", "trace", "var"],
+    *["conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
+    *["nonzero", "prod", "put", "ravel", "repeat", "round", "searchsorted", "squeeze", "std"],
+    *["sum", "swapaxes", "take", "trace", "var"],
 ]:
     setattr(Tracer, _name, _method(_name))
 

@@ -23,6 +23,7 @@ from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.nans import check_made
 from funcgrad.origins import name_forward_line
+from funcgrad.primitives.objects import joined
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_batch, new_tape
@@ -423,7 +424,7 @@ class _Arguments:
         self.keep = [i for i in range(len(args)) if i not in nondiff]
         self.nondiff = [args[i] for i in sorted(nondiff)]
         leaves, self.treedef = tree.flatten([args[i] for i in self.keep])
-        self.leaves = [_as_array(x) if _is_array(x) else x for x in leaves]
+        self.leaves = [_as_array(x) if _is_array(x) else x for x in joined(leaves)]
         self.output: Any = None
 
     def build(self, leaves: Any) -> list[Any]:
@@ -436,7 +437,7 @@ class _Arguments:
     def open(self, out: Any) -> Leaves:
         """Return the leaves of an output and remember its structure."""
         leaves, self.output = tree.flatten(out)
-        return [_as_array(y) for y in leaves]
+        return [_as_array(y) for y in joined(leaves)]
 
     def close(self, leaves: Any) -> Any:
         """Return an output with these leaves."""
@@ -605,6 +606,7 @@ class Checkpoint(Transform):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, treedef = tree.flatten((args, kwargs))
+        leaves = joined(leaves)
         structure: list[Any] = []
 
         def fun(*flat: Any) -> Leaves:
@@ -618,7 +620,7 @@ class Checkpoint(Transform):
 
 def _opened(out: Any) -> tuple[Leaves, list[Any]]:
     ys, treedef = tree.flatten(out)
-    return [_as_array(y) for y in ys], [treedef]
+    return [_as_array(y) for y in joined(ys)], [treedef]
 
 
 class CheckpointCall(Call):

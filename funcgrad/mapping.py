@@ -22,6 +22,7 @@ from funcgrad.batch import BatchTracer, repeated
 from funcgrad.core import Tracer, concrete
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.handles import snapshot
+from funcgrad.primitives.objects import joined
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_batch
 
@@ -205,6 +206,7 @@ class _Flat:
         per_argument = _axes_of(vmapped, arguments)
         for key, argument in arguments.items():
             leaves, treedef = tree.flatten(argument)
+            leaves = joined(leaves)
             self.treedefs[key] = treedef
             prefix = per_argument[key]
             if prefix is None or type(prefix) is int:

@@ -869,7 +869,7 @@ def ravel(tree: PyTree) -> tuple[Any, "_Unravel"]:
            [2., 2.]]), 'b': np.float64(1.0)}
     """
     flat, treedef = flatten(tree)
-    arrays = [leaf if hasattr(leaf, "dtype") else np.asarray(leaf) for leaf in flat]
+    arrays = [_one_array(leaf) for leaf in flat]
     for index, array in enumerate(arrays):
         if array.dtype.kind not in _NUMBERS:
             place = paths(treedef)[index] or "the root"
@@ -879,6 +879,14 @@ def ravel(tree: PyTree) -> tuple[Any, "_Unravel"]:
     unravel = _Unravel(treedef, [a.shape for a in arrays], [a.dtype for a in arrays], scalar)
     parts = [np.reshape(array, -1) for array in arrays]
     return np.concatenate(parts) if parts else np.zeros(0), unravel
+
+
+def _one_array(leaf: Any) -> Any:
+    """Return a leaf as an array; one of objects that speak NumPy's protocols becomes one of their kind."""
+    array = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+    if array.dtype.kind == "O" and any([hasattr(x, "__array_function__") for x in array.ravel()]):
+        return np.stack([*array.ravel()]).reshape(array.shape)
+    return array
 
 
 @dataclass(frozen=True, slots=True)

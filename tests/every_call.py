@@ -10,6 +10,7 @@ import numpy as np
 from funcgrad.core import METHOD_HANDLERS
 from tests.primitives.test_rules import is_differentiable
 from tests.samples import SAMPLES, name_of, positive, reals
+from tests.samples_updates import AT
 
 R, S, P, X, Y = reals(3, 4), reals(3, 4, start=40), positive(3, 4), reals(4), reals(4, start=30)
 MASK = np.array([True, False, True, True])
@@ -195,7 +196,7 @@ def method_calls():
     """Yield a call of each method of an array."""
     for name, args in METHODS.items():
         yield name, partial(_method, name), [P, *args], {}
-    for ufunc, name in METHOD_HANDLERS:
+    for ufunc, name in [*METHOD_HANDLERS, *[(ufunc, "at") for ufunc in AT]]:
         more = {"reduceat": [[0, 2, 1]], "outer": [Y], "at": [[0, 2, 2]]}.get(name, [])
         more = [*more, S[:3]] if name == "at" and ufunc.nin == 2 else more
         call = _into if name == "at" else None
@@ -264,7 +265,7 @@ METHODS: dict[str, list[Any]] = {
     "swapaxes": [0, 1],
     "take": [[0, 2]],
 }
-IN_PLACE = ("fill", "partition", "put", "sort")  # in tests/primitives/test_inplace.py
+IN_PLACE = ("fill", "partition", "put", "sort")  # in tests/primitives/test_updates.py
 METHOD_OPTIONS = ("axis", "dtype", "keepdims", "where", "initial", "order", "mode", "kind", "out")
 
 

@@ -15,10 +15,10 @@ from funcgrad.core import dotted_name
 from funcgrad.primitives import REGISTRY
 from tests import (
     samples_fft,
-    samples_inplace,
     samples_linalg,
     samples_numpy,
     samples_special,
+    samples_updates,
 )
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -806,7 +806,37 @@ def _seen_through_views(x: Any) -> Any:
     return y * row
 
 
+def _after(write: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """Return what a write makes of a traced array."""
+
+    def fun(x: Any) -> Any:
+        y = x * 1.0
+        write(y, x[::-1] ** 2)
+        return y
+
+    return fun
+
+
 WRITING = [
+    *[
+        Sample(_after(write), (R,), of=fun, complex=True)
+        for fun, write in [
+            (np.copyto, np.copyto),
+            (np.copyto, lambda y, v: np.copyto(y, v, where=np.abs(R) > 1)),
+            (np.put, lambda y, v: np.put(y, [0, -1, 3, 0], v)),
+            (np.put, lambda y, v: np.put(y, [0, -1, 99], v[0], mode="clip")),
+            (np.put, lambda y, v: np.put(y, [0, 77], v[0, :2], mode="wrap")),
+            (np.putmask, lambda y, v: np.putmask(y, np.abs(R) > 1, v[0])),
+            (np.place, lambda y, v: np.place(y, np.abs(R) > 1, v[1, :3])),
+            (np.fill_diagonal, lambda y, v: np.fill_diagonal(y, v[0, :2])),
+            (np.fill_diagonal, lambda y, v: np.fill_diagonal(y.T, v[0, 0], wrap=True)),
+            (
+                np.put_along_axis,
+                lambda y, v: np.put_along_axis(y, np.array([[2, 0, 1, 0]]), v[:1], axis=0),
+            ),
+            (np.put_along_axis, lambda y, v: np.put_along_axis(y, np.arange(2), v[0, :2], None)),
+        ]
+    ],
     Sample(_filled, (R,), of="setitem", complex=True),
     Sample(_written, (R,), of="put", complex=True),
     Sample(_seen_through_views, (R,), of="read", complex=True),
@@ -831,7 +861,7 @@ SAMPLES = [
         COMPLEX_PARTS,
         WRITING,
         samples_fft.rows(Sample, reals),
-        samples_inplace.rows(Sample, reals, positive),
+        samples_updates.rows(Sample, reals, positive),
         samples_linalg.rows(Sample),
         samples_numpy.rows(Sample),
         samples_special.rows(Sample, spread),

@@ -389,12 +389,13 @@ def test_a_decision_under_grad_under_vmap_raises(inside):
         np.asarray,
         np.array,
         lambda x: np.zeros(3) + np.asarray(x),
-        lambda x: np.ones(3).__setitem__(0, x),
+        lambda x: np.ones(3).__setitem__(0, x[0]),
+        lambda x: np.asarray(x[0], float),
     ],
 )
 def test_conversion_of_a_mapped_value_to_a_plain_one_raises(f):
     with pytest.raises(TracerConversionError):
-        vmap(f)(COLUMN)
+        vmap(f)(ROWS)
 
 
 # --- functions without rules ----------------------------------------------------------------------

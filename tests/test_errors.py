@@ -217,6 +217,10 @@ def unknown_attribute(t):
 
 
 def unsupported_method(t):
+    return t.byteswap().sum()
+
+
+def view_of_another_dtype(t):
     return t.view(np.int64).sum()
 
 
@@ -265,12 +269,13 @@ IN_THE_FUNCTION = [
     (ufunc_casting, UnsupportedError, TypeError, r"np\.add with casting=", "casting="),
     (sum_out, UnsupportedError, TypeError, r"np\.sum with out=", "np.sum(t, out="),
     (masked_array, TracerConversionError, TypeError, "gradient", "np.ma.masked_array"),
-    (float_index, TracerConversionError, TypeError, "gradient", "X[t[0]]"),
+    (float_index, TracerConversionError, TypeError, "index", "X[t[0]]"),
     (float_list_index, TracerConversionError, TypeError, "index", "[1.0, 2.0, 3.0][t[0]]"),
     (traced_float_index, TracerConversionError, TypeError, "index", "t[t]"),
     (count_of_float, TracerConversionError, TypeError, "count", "range(t[1])"),
     (unknown_attribute, UnsupportedAttributeError, AttributeError, "'foo'", "t.foo"),
-    (unsupported_method, UnsupportedAttributeError, TypeError, "'view'", "t.view(np.int64)"),
+    (unsupported_method, UnsupportedAttributeError, TypeError, "'byteswap'", "t.byteswap()"),
+    (view_of_another_dtype, UnsupportedError, TypeError, "view", "t.view(np.int64)"),
     (view_increment, AliasedUpdateError, RuntimeError, "view", "total[:2] += t[:2]"),
     (parts_of_list, TracerConversionError, TypeError, "gradient", "np.asarray(list(t), float)"),
 ]

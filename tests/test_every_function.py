@@ -135,10 +135,29 @@ def test_the_table_calls_every_method_of_an_array():
     assert not methods - METHODS.keys() - set(IN_PLACE)
 
 
-@pytest.mark.parametrize("name", ["reduce", "accumulate", "reduceat", "outer", "at"])
+UFUNCS = [getattr(np, n) for n in dir(np) if isinstance(getattr(np, n), np.ufunc)]
+
+
+@pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda ufunc: ufunc.__name__)
+def test_at_of_any_ufunc_is_numpys_or_refused(ufunc):
+    def fun(x):
+        y = x * 1.0
+        with np.errstate(invalid="ignore"):
+            ufunc.at(y, [0, 2, 2], *[X[:3]] * (ufunc.nin - 1))
+        return y
+
+    x = np.array([0.3, 0.5, 0.9, 0.7])
+    try:
+        value = vjp(fun, x)[0]
+    except (FuncgradError, ValueError, TypeError, RuntimeError):
+        return
+    np.testing.assert_allclose(value, fun(x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["reduce", "accumulate", "reduceat", "outer"])
 def test_a_method_of_any_ufunc_is_known_or_refused(name):
-    more = {"reduceat": [[0, 1]], "outer": [X], "at": [[0, 1], X[:2]]}.get(name, [])
-    for ufunc in [getattr(np, n) for n in dir(np) if isinstance(getattr(np, n), np.ufunc)]:
+    more = {"reduceat": [[0, 1]], "outer": [X]}.get(name, [])
+    for ufunc in UFUNCS:
         if (ufunc, name) not in METHOD_HANDLERS:
             with pytest.raises((FuncgradError, ValueError, TypeError, RuntimeError)):
                 trace(lambda x, ufunc=ufunc: getattr(ufunc, name)(x, *more), [P])

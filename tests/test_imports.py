@@ -22,6 +22,7 @@ ORDER = [
     "floating",
     "tree",
     "handles",
+    "mirrors",
     "core",
     "constants",
     "broadcasting",

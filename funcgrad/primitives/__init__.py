@@ -6,9 +6,10 @@ from funcgrad.primitives import (
     emath,
     fft,
     indexing,
-    inplace,
     linalg,
     methods,
+    namespace,
+    objects,
     polynomials,
     products,
     reductions,
@@ -17,6 +18,7 @@ from funcgrad.primitives import (
     shaping,
     statistics,
     ufuncs,
+    updates,
     writing,
 )
 from funcgrad.primitives.families import (

@@ -28,6 +28,20 @@ def normalize_axes(axis: Any, ndim: int) -> Axes:
     return axes
 
 
+def reduced_axes(axis: Any, ndim: int) -> Axes:
+    """Return the axes of a reduction by a ufunc: axis 0 or -1 of an array of no dimensions is none, as in NumPy."""
+    if not ndim and axis in (0, -1):
+        return ()
+    return normalize_axes(axis, ndim)
+
+
+def along(a: Any, axis: Any) -> tuple[Any, int]:
+    """Return an array and an axis of it; flat if the axis is None, or the array has no dimensions."""
+    if axis is None or not a.ndim:
+        a, axis = a.reshape(-1), 0 if axis is None else axis
+    return a, normalize_axis(axis, a.ndim)
+
+
 def kept_shape(shape: Axes, axes: Axes) -> Axes:
     """Return `shape` with the reduced axes of length one, as keepdims=True gives it."""
     return tuple([1 if i in axes else n for i, n in enumerate(shape)])

@@ -56,7 +56,7 @@ HANDLERS["astype"] = cast
 @handle(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """Return a copy."""
-    return _copy(a)
+    return _copy(a) if order == "K" else _copy(a, order=order)
 
 
 def _like(fill: Any, a: Any, dtype: Any, shape: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from funcgrad.batch import lift
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
 from funcgrad.errors import TracerConversionError, fail
-from funcgrad.primitives.axes import normalize_axis
+from funcgrad.primitives.axes import along, normalize_axis
 from funcgrad.primitives.families import constant, elementwise, register
 from funcgrad.reverse import accumulate, add_at, is_basic
 
@@ -174,13 +174,18 @@ getitem.batch, scatter.batch = _batch_getitem, _batch_scatter
 def read(x: Any, index: Index) -> Any:
     """Return `x[index]`."""
     index = plain_index(index)
-    arrays = [i for i in _items(index) if isinstance(i, Tracer)]
-    if not arrays:
-        return getitem(x, index=index)
+    marked, arrays = mark_mapped(index)
     for i in arrays:
         _check_index(i)
-    marked = tuple([MAPPED if isinstance(i, Tracer) else i for i in _items(index)])
     return getitem(x, *arrays, index=marked)
+
+
+def mark_mapped(index: Index) -> tuple[Index, list[Any]]:
+    """Return the index with marks in the place of mapped arrays, and those arrays."""
+    arrays = [i for i in _items(index) if isinstance(i, Tracer)]
+    if not arrays:
+        return index, arrays
+    return tuple([MAPPED if isinstance(i, Tracer) else i for i in _items(index)]), arrays
 
 
 HANDLERS["getitem"] = read
@@ -307,9 +312,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if out is not None:
         unsupported("np.take with out=", "use the returned value")
     a = as_array(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    axis = normalize_axis(axis, a.ndim)
+    a, axis = along(a, axis)
     n = a.shape[axis]
     indices = as_array(indices)
     if indices.dtype.kind == "b":
@@ -327,13 +330,17 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     arr = as_array(arr)
     if axis is None:
         arr, axis, indices = arr.reshape(-1), 0, np.reshape(indices, -1)
-    axis = normalize_axis(axis, arr.ndim)
+    return read(arr, along_axis(arr.shape, indices, normalize_axis(axis, arr.ndim)))
+
+
+def along_axis(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """Return the index of the entries that `indices` choose along an axis, slice by slice."""
     grid: list[Any] = []
-    for i, n in enumerate(arr.shape):
-        shape = [1] * arr.ndim
-        shape[i] = -1
-        grid.append(indices if i == axis else np.arange(n).reshape(shape))
-    return read(arr, tuple(grid))
+    for i, n in enumerate(shape):
+        ones = [1] * len(shape)
+        ones[i] = -1
+        grid.append(indices if i == axis else np.arange(n).reshape(ones))
+    return tuple(grid)
 
 
 # --- order ---------------------------------------------------------------------------------------
@@ -354,9 +361,8 @@ def argsort(
     if order is not None:
         unsupported("np.argsort with order=")
     a = as_array(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    return _argsort(a, axis=normalize_axis(axis, a.ndim), kind=kind, stable=stable)
+    a, axis = along(a, axis)
+    return _argsort(a, axis=axis, kind=kind, stable=stable)
 
 
 @handle(np.sort)

@@ -1,11 +1,11 @@
-"""The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` is in `inplace.py`."""
+"""The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` is in `updates.py`."""
 
 from typing import Any, NoReturn
 
 import numpy as np
 
 from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, unsupported
-from funcgrad.primitives.axes import count, kept_shape, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import count, kept_shape, normalize_axis, reduced_axes
 from funcgrad.primitives.families import constant
 from funcgrad.primitives.statistics import no_out
 
@@ -113,7 +113,7 @@ def _reduce(ufunc: np.ufunc) -> Any:
     ) -> Any:
         no_out(f"np.{ufunc.__name__}.reduce", out)
         a = as_array(a) if dtype is None else as_array(a).astype(dtype)
-        axes = normalize_axes(axis, a.ndim)
+        axes = reduced_axes(axis, a.ndim)
         start = _start(ufunc, a, axis, initial, where)
         lead = count(a.shape, axes)
         rest = tuple([n for i, n in enumerate(a.shape) if i not in axes])

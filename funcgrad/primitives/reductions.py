@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, handle, unsupported
-from funcgrad.primitives.axes import count, kept_shape, normalize_axes, outside, spread
+from funcgrad.primitives.axes import (
+    count,
+    kept_shape,
+    normalize_axes,
+    outside,
+    reduced_axes,
+    spread,
+)
 from funcgrad.primitives.families import constant, linear, primitive
 from funcgrad.primitives.ufuncs import root
 
@@ -155,7 +162,7 @@ def sum(
     a = _masked(as_array(a), where, 0)
     if dtype is not None:
         a = a.astype(dtype)
-    axes = normalize_axes(axis, a.ndim)
+    axes = reduced_axes(axis, a.ndim)
     result = reduce_sum(a, axes=axes, keepdims=bool(keepdims))
     return _joined(np.add, result, initial)
 
@@ -175,7 +182,7 @@ def prod(
     a = _masked(as_array(a), where, 1)
     if dtype is not None:
         a = a.astype(dtype)
-    axes = normalize_axes(axis, a.ndim)
+    axes = reduced_axes(axis, a.ndim)
     result = reduce_prod(a, axes=axes, keepdims=bool(keepdims))
     return _joined(np.multiply, result, initial)
 
@@ -198,7 +205,7 @@ def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
                     "so to use a where mask one has to specify 'initial'"
                 )
             a = np.where(_mask(where), a, as_array(initial).astype(a.dtype))
-        axes = normalize_axes(axis, a.ndim)
+        axes = reduced_axes(axis, a.ndim)
         if initial is not None and not count(a.shape, axes):
             shape = (
                 kept_shape(a.shape, axes)
@@ -246,11 +253,10 @@ def _wide(a: Any, dtype: Any) -> Any:
 
 
 def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
-    axes = normalize_axes(axis, a.ndim)
     if where is True:
-        return count(a.shape, axes)
+        return count(a.shape, normalize_axes(axis, a.ndim))
     mask = np.broadcast_to(_mask(where), a.shape)
-    return np.sum(mask, axis=axes, keepdims=bool(keepdims))
+    return np.sum(mask, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
 def _spread_slope(x: Any, axes: Any, ddof: Any) -> Any:
@@ -362,6 +368,9 @@ def _constant_reduction(fun: Any) -> Any:
             return (
                 result.reshape(shape[:1] + (1,) * (x.ndim - 1)) if settings["keepdims"] else result
             )
+        if x.ndim == 1 and axis in (0, -1):  # of a number: NumPy lets it pass
+            x, axis = x[:, None], 0
+            settings = {**settings, "keepdims": False}
         axes = outside(normalize_axes(axis, x.ndim - 1))
         return new(x, **{**settings, "axis": axes if isinstance(axis, tuple) else axes[0]})
 

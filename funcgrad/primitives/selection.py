@@ -13,8 +13,9 @@ from funcgrad.core import (
     existing,
     handle,
     is_traced,
+    plain_array,
 )
-from funcgrad.primitives.axes import normalize_axes, normalize_axis
+from funcgrad.primitives.axes import along, normalize_axes, normalize_axis
 from funcgrad.primitives.families import linear
 from funcgrad.primitives.statistics import no_out, settled
 
@@ -69,7 +70,7 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     mask = settled(condition) != 0
     if mask.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    a, axis = _flat(a, axis)
+    a, axis = along(as_array(a), axis)
     return _take(a, np.flatnonzero(mask), axis)
 
 
@@ -215,7 +216,7 @@ def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     if isinstance(pad_width, dict):
         given = {normalize_axis(axis, ndim): width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(given.get(i, 0), 2).tolist() for i in range(ndim)]
-    widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
+    widths = np.broadcast_to(plain_array(pad_width), (ndim, 2))
     if widths.dtype.kind not in "iu":
         raise TypeError("`pad_width` must be of integral type.")
     if np.any(widths < 0):

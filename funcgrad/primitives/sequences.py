@@ -13,10 +13,12 @@ from funcgrad.core import (
     as_array,
     existing,
     handle,
+    is_number,
     is_traced,
+    replace,
     unsupported,
 )
-from funcgrad.primitives.axes import normalize_axes, normalize_axis
+from funcgrad.primitives.axes import along, normalize_axes, normalize_axis
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
 from funcgrad.primitives.indexing import _by_example
 from funcgrad.primitives.statistics import _filled, is_mapped, no_out, settled
@@ -91,9 +93,8 @@ def _running(fun: Any, run: Any, fill: float | None = None) -> None:
     def accumulate(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         no_out(f"np.{fun.__name__}", out)
         a = _wide(fun, as_array(a) if fill is None else _filled(a, fill), dtype)
-        if axis is None:
-            a, axis = a.reshape(-1), 0
-        return run(a, axis=normalize_axis(axis, a.ndim))
+        a, axis = along(a, axis)
+        return run(a, axis=axis)
 
 
 def _cumulative(fun: Any, run: Any, initial: int) -> None:
@@ -594,8 +595,8 @@ def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
     """Replace NaN and infinities by numbers, whose derivative is zero."""
-    if not copy:
-        unsupported("np.nan_to_num with copy=False", "use the returned value")
+    if not copy and isinstance(x, Tracer) and not is_number(x):
+        return replace(x, nan_to_num(x, True, nan, posinf, neginf))
     x = as_array(x)
     if x.dtype.kind == "c":
         return nan_to_num(x.real, True, nan, posinf, neginf) + 1j * nan_to_num(
@@ -647,9 +648,8 @@ def argpartition(
     if order is not None:
         unsupported("np.argpartition with order=")
     a = as_array(a)
-    if axis is None:
-        a, axis = a.reshape(-1), 0
-    return _argpartition(a, kth=kth, axis=normalize_axis(axis, a.ndim), kind=kind)
+    a, axis = along(a, axis)
+    return _argpartition(a, kth=kth, axis=axis, kind=kind)
 
 
 @handle(np.partition)

@@ -7,8 +7,17 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, concrete, existing, handle, is_traced, unsupported
-from funcgrad.primitives.axes import normalize_axes, normalize_axis, outside
+from funcgrad.core import (
+    Primitive,
+    as_array,
+    concrete,
+    existing,
+    handle,
+    is_traced,
+    plain_array,
+    unsupported,
+)
+from funcgrad.primitives.axes import along, normalize_axes, normalize_axis, outside, reduced_axes
 from funcgrad.primitives.families import linear, register
 
 # --- the primitives ------------------------------------------------------------------------------
@@ -273,7 +282,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
         return _reshape(a, shape=tuple([n for n in a.shape if n != 1]))
-    axes = normalize_axes(axis, a.ndim)
+    axes = reduced_axes(axis, a.ndim)
     if any(a.shape[i] != 1 for i in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     return _reshape(a, shape=tuple([n for i, n in enumerate(a.shape) if i not in axes]))
@@ -314,11 +323,8 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
 @handle(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Repeat each entry along an axis."""
-    a = as_array(a)
-    if axis is None or not a.ndim:
-        a, axis = a.reshape(-1), axis or 0
-    axis = normalize_axis(axis, a.ndim)
-    counts = np.asarray(repeats)
+    a, axis = along(as_array(a), axis)
+    counts = plain_array(repeats)
     if counts.size != 1:
         return a[(*(slice(None),) * axis, np.repeat(np.arange(a.shape[axis]), counts))]
     return _repeat(a, times=int(counts.reshape(())), axis=axis)
@@ -453,7 +459,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     n = ary.shape[axis]
     axis = normalize_axis(axis, ary.ndim)
     if np.ndim(indices_or_sections):
-        bounds = [0, *np.asarray(indices_or_sections).tolist(), n]
+        bounds = [0, *plain_array(indices_or_sections).tolist(), n]
     else:
         sections = int(indices_or_sections)
         if sections <= 0:

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 from funcgrad.batch import BatchTracer
-from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, concrete, handle, unsupported
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Tracer,
+    as_array,
+    concrete,
+    handle,
+    plain_array,
+    unsupported,
+)
 from funcgrad.primitives.axes import count, kept_shape, normalize_axes
 from funcgrad.primitives.families import primitive
 
@@ -22,7 +31,7 @@ def settled(x: Any) -> Any:
     while isinstance(x, Tracer) and not isinstance(x, BatchTracer):
         x._trace.check_running(x)
         x = x.value
-    return np.asarray(x)
+    return plain_array(x)
 
 
 def is_mapped(x: Any) -> bool:

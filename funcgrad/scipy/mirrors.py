@@ -14,13 +14,14 @@ from funcgrad.arguments import name_of
 from funcgrad.batch import BatchTracer
 from funcgrad.core import Tracer, unsupported
 from funcgrad.errors import ArgumentError, SolverError, TracerConversionError, fail
+from funcgrad.primitives.objects import holds_tracers
 
 Function = Callable[..., Any]
 
 
 def any_traced(*args: Any) -> bool:
-    """Tell whether an argument is a tracer, or a pytree with one in it."""
-    return any([isinstance(x, Tracer) for x in tree.leaves(args)])
+    """Tell whether an argument is a tracer, or a pytree or an array of objects with one in it."""
+    return any([isinstance(x, Tracer) or holds_tracers(x) for x in tree.leaves(args)])
 
 
 def is_mapped(x: Any) -> bool:
@@ -52,7 +53,8 @@ def call_plain(original: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
     """Call SciPy with plain arguments; if the function among them returns traced values, say so."""
     try:
         return original(*args, **kwargs)
-    except (TracerConversionError, SystemError) as error:  # the latter from callbacks of C
+    except (TracerConversionError, ValueError, SystemError) as error:
+        # NumPy makes a ValueError of what an entry of a list raises, callbacks of C a SystemError
         known = isinstance(error, TracerConversionError) or isinstance(
             error.__cause__ or error.__context__, TracerConversionError
         )

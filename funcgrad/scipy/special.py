@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array, concrete, is_traced, unsupported
+from funcgrad.core import as_array, concrete, is_traced, plain_array, unsupported
 from funcgrad.custom import stop_gradient
 from funcgrad.primitives.families import elementwise
 from funcgrad.primitives.special.rules import declared, refused
@@ -86,7 +86,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 
 def polygamma(n: Any, x: Any) -> Any:
     """Return the derivative of order `n` (whole, a constant) of the digamma function at `x`."""
-    n, x = np.asarray(n), as_array(x)
+    n, x = plain_array(n), as_array(x)
     # https://dlmf.nist.gov/5.15: (-1)^(n + 1) n! zeta(n + 1, x)
     factor = np.where(n % 2 == 0, -1.0, 1.0) * sc.gamma(n + 1.0)
     return np.where(n == 0, sc.psi(x), factor * sc.zeta(n + 1.0, x))
@@ -172,7 +172,7 @@ def _spherical(name: str, lower: float, upper: float) -> Any:
         return (lower * x * below + upper * (x + 1) * above) / (2 * x + 1)
 
     def spherical(n: Any, z: Any, derivative: bool = False) -> Any:
-        n, z = np.asarray(n), as_array(z)
+        n, z = plain_array(n), as_array(z)
         return slope(n, z) if derivative else primitive(n, z)
 
     primitive = elementwise(fun, None, slope, name=name)

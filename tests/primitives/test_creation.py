@@ -13,6 +13,16 @@ from funcgrad.errors import AliasedUpdateError, NonDifferentiableError, TracerCo
 X = np.array([1.0, 2.0, 3.0])
 
 
+def test_arange_differentiates_its_ends():
+    assert grad(lambda x: np.sum(np.arange(x[0], 3, 0.5, like=x)))(X / 2)[0] == 5
+    assert grad(lambda x: np.sum(np.arange(3) * x[0]))(X)[0] == 3
+
+
+def test_an_iterator_that_ends_early_raises_numpys_error():
+    with pytest.raises(ValueError, match="iterator too short"):
+        grad(lambda x: np.sum(np.fromiter(iter([1.0]), float, 2, like=x)))(X)
+
+
 # --- what raises ---------------------------------------------------------------------------------
 
 
@@ -55,10 +65,10 @@ def write_all(x):
         np.ascontiguousarray,
         lambda x: np.asarray(x, dtype=float),
         lambda x: np.array([x, x]),
-        lambda x: np.array([x[0], 1.0]),
+        lambda x: np.array([x[0], 1.0], float),
         lambda x: np.sum([x, x]),
         lambda x: np.float64(x[0]),
-        lambda x: np.full(3, x[0]),
+        lambda x: np.full(3, x[0], float),
         lambda x: np.full_like(np.ones(3), x[0]),
         lambda x: np.nan_to_num(np.array([np.nan]), nan=x[0]),
         lambda x: np.arange(5)[x],

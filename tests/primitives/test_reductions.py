@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, jacfwd, vjp
+from funcgrad import FuncgradError, grad, hessian, jacfwd, jvp, vjp, vmap
 
 INF = np.inf
 SINGLE = np.array([[0.5, 2.0, -1.0], [3.0, 0.25, 1.0]], np.float32)
@@ -179,6 +179,20 @@ def test_out_is_refused(fun):
 def test_a_wrong_axis_is_numpys_error(fun, axis):
     with pytest.raises(ValueError, match="axis"):
         grad(lambda x: np.sum(fun(x, axis=axis)))(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_number_may_be_reduced_over_axis_0_where_numpy_lets_it(axis):
+    number = np.array(0.7)
+    for fun in (np.sum, np.prod, np.max, np.nansum, np.nanmean, np.hypot.reduce, np.cumsum):
+        run = lambda x, fun=fun: np.sum(fun(x, axis=axis) ** 2)  # noqa: E731
+        assert run(number) == jvp(run, (number,), (1.0,))[0]
+        assert grad(run)(number) == pytest.approx(1.4)
+        assert vmap(run)(np.full(2, 0.7)).tolist() == [run(number)] * 2
+    assert vmap(lambda x: np.any(x, axis=axis))(np.arange(2.0)).tolist() == [False, True]
+    for fun in (np.mean, np.var, np.median):
+        with pytest.raises(np.exceptions.AxisError):
+            grad(lambda x, fun=fun: fun(x, axis=axis))(number)
 
 
 def test_an_unknown_option_is_an_error():

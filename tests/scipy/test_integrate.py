@@ -319,6 +319,7 @@ def test_a_closure_over_a_traced_value_is_refused():
         lambda k: integrate.quad(lambda x: k * x, 0, 1)[0],
         lambda k: integrate.odeint(lambda y, t: -k * y, START, T)[0, 0],
         lambda k: integrate.solve_ivp(lambda t, y: -k * y, (0, 1), START).y[0, 0],
+        lambda k: integrate.solve_ivp(lambda t, y: [y[1], -k * y[0]], (0, 1), START).y[0, 0],
     ]
     for call in calls:
         with pytest.raises(ArgumentError, match="traced value that is not among its arguments"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, jvp, vjp, vmap
+from funcgrad import grad, jacrev, jvp, vjp, vmap
 from funcgrad.errors import UnsupportedError
 from funcgrad.testing import check_grads
 
@@ -282,3 +282,12 @@ def test_wrong_arguments_are_refused_as_scipy_does():
         grad(lambda a: np.sum(linalg.solve(a, VECTOR, assume_a="odd")))(A)
     with pytest.raises(ValueError, match="diagonals"):
         grad(lambda ab: np.sum(linalg.solve_banded((1, 1), ab, RIGHT)))(BAND)
+
+
+@pytest.mark.filterwarnings("ignore::funcgrad.errors.PerformanceWarning")
+def test_a_matrix_written_as_a_list_of_traced_numbers():
+    # the inverse of [[a, 1], [0, b]] times (1, 1): ((b - 1) / (a b), 1 / b)
+    solve = lambda k: linalg.solve(np.array([[k[0], 1.0], [0.0, k[1]]]), np.ones(2))  # noqa: E731
+    a, b = 2.0, 0.5
+    slopes = [[(1 - b) / (a**2 * b), 1 / (a * b**2)], [0, -1 / b**2]]
+    np.testing.assert_allclose(jacrev(solve)(np.array([a, b])), slopes)

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import METHOD_HANDLERS
+from funcgrad.primitives.methods import SMOOTH
 
 MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
 PLACES = np.array([3, 1, 1])
+ONE_ARGUMENT = (np.negative, np.square, np.sqrt, np.exp, np.log, np.reciprocal, np.abs)
+AT = (*SMOOTH, *ONE_ARGUMENT)  # of all that have `at`
 ROWS = np.array([[1], [0], [3]])
 
 
@@ -47,17 +49,16 @@ def rows(sample: Any, reals: Any, positive: Any) -> list[Any]:
         *[sample(written(write), args, of=fun) for fun, write, args in writes],
         *[
             sample(
-                written(lambda y, *v, f=key[0]: f.at(y, PLACES, *v)),
-                (positive(4) + 1, *[positive(3, start=9) + 0.3] * (key[0].nin - 1)),
-                of=key,
+                written(lambda y, *v, ufunc=ufunc: ufunc.at(y, PLACES, *v)),
+                (positive(4) + 1, *[positive(3, start=9) + 0.3] * (ufunc.nin - 1)),
+                of="at",
                 exact=False,
             )
-            for key in METHOD_HANDLERS
-            if key[1] == "at"
+            for ufunc in AT
         ],
         sample(
             written(lambda y, v: np.multiply.at(y, (slice(None), [1, 1, 0]), v)),
             (table, three),
-            of=(np.multiply, "at"),
+            of="at",
         ),
     ]

@@ -1,0 +1,140 @@
+"""Arrays of objects that hold traced numbers: what NumPy itself makes of `np.array([x[0], 1.0])`.
+
+NumPy asks each entry of a list for an array (`__array__`). A traced number answers with an array of
+no dimensions that holds the number itself, so the list becomes an array of objects. NumPy runs
+arithmetic on it entry by entry, through our operators and methods. Where it meets a traced array, or
+leaves the function, it becomes one traced array (`join`).
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from funcgrad.core import HOOKS, Tracer, as_array, is_number, refuse_objects
+from funcgrad.errors import (
+    PerformanceWarning,
+    TracerConversionError,
+    UnsupportedError,
+    fail,
+    user_frame,
+)
+from funcgrad.handles import hold
+
+_FASTER = (
+    "a list of traced numbers became an array of objects, which NumPy handles entry by entry; "
+    "np.stack([...]) or np.array([...], like=x) with a traced x makes one traced array and is faster"
+)
+OBJECTS_FIX = (
+    "np.array([...]) of traced numbers is an array of objects, with which NumPy cannot do everything; if "
+    "that is so here, write np.stack([...]), or np.array([...], like=x) with a traced x"
+)
+
+
+def as_entry(x: Tracer, deliberate: bool) -> Any:
+    """Return an array of no dimensions that holds a traced number.
+
+    Unless the program asked for objects, a `PerformanceWarning` names its line (by default Python shows it
+    once per line).
+    """
+    x._trace.check_running(x)
+    x._trace.has_entries = True
+    if not deliberate:
+        _warn()
+    if not is_number(x):
+        hold(x)
+    entry = np.empty((), object)
+    entry[()] = x
+    return entry
+
+
+def check_complex(x: Tracer) -> None:
+    """Raise if a traced number that meets a complex one may be in an array of objects, whose `imag` is zero."""
+    if not x.shape and x.dtype.kind == "f" and getattr(x._trace, "has_entries", False):
+        raise fail(
+            UnsupportedError,
+            "a complex number meets a traced number that may be an entry of an array of objects: NumPy takes "
+            "all of its entries to be real.",
+            "make that array with np.stack([...]), or np.array([...], like=x) with a traced x",
+        )
+
+
+def _warn() -> None:
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(_FASTER, PerformanceWarning, stacklevel=1)
+        return
+    warnings.warn_explicit(
+        _FASTER,
+        PerformanceWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        frame.f_globals.get("__name__"),
+        frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def holds_tracers(x: Any) -> bool:
+    """Tell whether `x` is an array of objects with a traced value in it."""
+    return (
+        isinstance(x, np.ndarray)
+        and x.dtype.hasobject
+        and any([isinstance(y, Tracer) or holds_tracers(y) for y in x.ravel()])
+    )
+
+
+def join(objects: Any) -> Any:
+    """Return an array of objects, traced numbers and others, as one traced array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from funcgrad import vmap
+    >>> vmap(lambda x: join(np.array([x[1], 1.0], object)))(np.eye(2))
+    array([[0., 1.],
+           [1., 1.]])
+    """
+    if not holds_tracers(objects):
+        refuse_objects()
+    entries = [as_array(x) for x in objects.ravel()]
+    if any([x.shape for x in entries]):
+        raise fail(
+            TracerConversionError,
+            f"an array of objects, of shape {objects.shape}, holds traced arrays.",
+            "join them into one array: np.stack([...]) or np.concatenate([...])",
+        )
+    return np.stack(entries).reshape(objects.shape)
+
+
+def joined(leaves: list[Any]) -> list[Any]:
+    """Return the leaves of a pytree, with one traced array for each that is an array of objects with tracers."""
+    return [join(x) if holds_tracers(x) else x for x in leaves]
+
+
+def is_about_objects(error: Exception) -> bool:
+    """Tell whether NumPy says that it cannot do something with an array of objects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> try:
+    ...     np.sin(np.array([1.0], object))
+    ... except TypeError as error:
+    ...     is_about_objects(error)
+    True
+    """
+    if isinstance(error, AttributeError):  # np.hypot of objects calls the hypot of a float
+        number = isinstance(error.obj, (int, float, np.generic))
+        return number and isinstance(getattr(np, error.name or "", None), np.ufunc)
+    words = (
+        "has no callable",
+        "dtype('O')",
+        "not supported for the input types",
+        "of dtype object",
+    )
+    return isinstance(error, TypeError) and any([w in str(error) for w in words])
+
+
+HOOKS["entry"] = as_entry
+HOOKS["join"] = join
+HOOKS["complex"] = check_complex

@@ -1,0 +1,215 @@
+"""NumPy's functions that write into an array they are given: copyto, put, place, fill_diagonal, ufunc.at ...
+
+Into a traced array they write as `y[index] = v` does, which `writing.py` owns; a traced value
+cannot go into a plain one.
+"""
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from funcgrad.core import (
+    HANDLERS,
+    HOOKS,
+    Tracer,
+    as_array,
+    dotted_name,
+    handle,
+    replace,
+    unsupported,
+)
+from funcgrad.primitives.axes import normalize_axis
+from funcgrad.primitives.indexing import along_axis, mark_mapped, plain_index, scatter
+from funcgrad.primitives.statistics import settled
+from funcgrad.reverse import is_basic
+
+
+def _refuse_plain(name: str) -> NoReturn:
+    """Refuse to write into a plain array (np.full_like and np.nan_to_num come here too, through np.copyto)."""
+    unsupported(
+        f"writing a traced value into a plain array ({name}, np.full_like(plain, x) and the like)",
+        "make the array traced: np.zeros_like(x), np.zeros(n, like=x) or np.full_like(x, ...) of a traced x; "
+        "or use np.where or np.stack",
+    )
+
+
+def _check_casting(value: Any, target: Any, casting: Any = "same_kind") -> None:
+    if not np.can_cast(value.dtype, target.dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {value.dtype!r} to {target.dtype!r} according to the rule "
+            f"{casting!r}"
+        )
+
+
+def _cycled(values: Any, size: int) -> Any:
+    """Return the first `size` of the values, which start again when they are used up."""
+    values = as_array(values).reshape(-1)
+    return values if values.size in (1, size) else values[np.arange(size) % values.size]
+
+
+# --- at places of the flat array -----------------------------------------------------------------
+
+
+def write_flat(y: Any, index: Any, values: Any) -> None:
+    """Write into `y.flat[index]`; values that run out start again."""
+    flat = HANDLERS[np.copy](y.reshape(-1))
+    chosen = index if isinstance(index, Tracer) else np.arange(y.size)[index]
+    if chosen.size and np.size(values):
+        values = np.broadcast_to(_cycled(values, chosen.size), chosen.size)
+        flat[index] = values.reshape(chosen.shape)
+        y[...] = flat.reshape(y.shape)
+
+
+HOOKS["write_flat"] = write_flat
+
+
+@handle(np.put)
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    """Write at places of the flat array."""
+    if not isinstance(a, Tracer):
+        _refuse_plain("np.put")
+    ind = as_array(ind).reshape(-1)
+    if mode == "wrap":
+        ind = ind % a.size
+    elif mode == "clip":
+        ind = np.clip(ind, 0, a.size - 1)
+    if ind.size:
+        write_flat(a, ind, v)
+
+
+@handle(np.fill_diagonal)
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    """Write the main diagonal."""
+    if not isinstance(a, Tracer):
+        _refuse_plain("np.fill_diagonal")
+    if a.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    if a.ndim > 2 and len(set(a.shape)) > 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    step = 1 + sum([int(np.prod(a.shape[k:])) for k in range(1, a.ndim)])
+    end = a.shape[1] * a.shape[1] if a.ndim == 2 and not wrap else None
+    write_flat(a, slice(None, end, step), val)
+
+
+@handle(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    """Write at the places that np.take_along_axis reads."""
+    if not isinstance(arr, Tracer):
+        _refuse_plain("np.put_along_axis")
+    if axis is None:
+        write_flat(arr, as_array(indices), values)
+        return
+    axis = normalize_axis(axis, arr.ndim)
+    arr[along_axis(arr.shape, indices, axis)] = values
+
+
+# --- where a mask is true ------------------------------------------------------------------------
+
+
+@handle(np.copyto)
+def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    """Write all entries, or those where a mask is true."""
+    if not isinstance(dst, Tracer):
+        _refuse_plain("np.copyto")
+    if isinstance(src, (bool, int, float)):
+        src = dst.dtype.type(src)  # a Python number takes the dtype of the array
+    src = as_array(src)
+    _check_casting(src, dst, casting)
+    if where is not True:
+        src = np.where(where, src.astype(dst.dtype), dst)
+    dst[...] = src
+
+
+@handle(np.putmask)
+def putmask(a: Any, mask: Any, values: Any) -> None:
+    """Write entry k of the (repeated) values at place k of the flat array, where the mask is true."""
+    if not isinstance(a, Tracer):
+        _refuse_plain("np.putmask")
+    mask, values = as_array(mask), as_array(values)
+    if mask.size != a.size:
+        raise ValueError("putmask: mask and data must be the same size")
+    _check_casting(values, a)
+    if a.size and values.size:
+        values = np.broadcast_to(_cycled(values, a.size), a.size).reshape(a.shape)
+        copyto(a, values, where=mask.reshape(a.shape) != 0)
+
+
+@handle(np.place)
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    """Write the k-th of the (repeated) values at the k-th place where the mask is true."""
+    if not isinstance(arr, Tracer):
+        _refuse_plain("np.place")
+    mask, vals = as_array(mask), as_array(vals).reshape(-1)
+    if mask.size != arr.size:
+        raise ValueError("place: mask and data must be the same size")
+    if not vals.size:
+        if np.any(settled(mask)):
+            raise ValueError("Cannot insert from an empty array!")
+        return
+    chosen = mask.reshape(-1) != 0
+    rank = np.maximum(np.cumsum(chosen) - 1, 0) % vals.size
+    copyto(arr, np.take(vals, rank).reshape(arr.shape), "unsafe", chosen.reshape(arr.shape))
+
+
+# --- ufunc.at ------------------------------------------------------------------------------------
+
+
+def apply_at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
+    """Apply a ufunc to the entries at `indices`, to repeated ones repeatedly."""
+    if not isinstance(a, Tracer):
+        unsupported(
+            f"{dotted_name(ufunc)}.at into a plain array with traced values",
+            "make the array traced: np.zeros(n, like=x) or np.zeros_like(x); or add up with "
+            "np.bincount(indices, weights)",
+        )
+    index = plain_index(indices)
+    operands = tuple([as_array(x) for x in operands])
+    if is_basic(index) or getattr(index, "dtype", None) == np.bool_:
+        a[index] = _of_kind(a, ufunc(a[index], *operands))
+    elif ufunc is np.add or ufunc is np.subtract:
+        index, arrays = mark_mapped(index)
+        values = np.broadcast_to(operands[0], np.shape(HANDLERS["getitem"](a, indices)))
+        replace(a, ufunc(a, scatter(values, *arrays, index=index, shape=a.shape)))
+    else:
+        _apply_by_rounds(ufunc, a, index, operands)
+
+
+def _of_kind(a: Any, result: Any) -> Any:
+    _check_casting(result, a)
+    return result
+
+
+def _apply_by_rounds(ufunc: np.ufunc, a: Any, index: Any, operands: Any) -> None:
+    """Apply a ufunc to each place for the first time, then to those that come a second time, and so on."""
+    index = tuple([settled(i) if isinstance(i, Tracer) else i for i in _items(index)])
+    places = np.arange(a.size).reshape(a.shape)[index]
+    flat = [np.broadcast_to(x, places.shape).reshape(-1) for x in operands]
+    places = places.reshape(-1)
+    turn = _occurrence(places)
+    for k in range(turn.max(initial=-1) + 1):
+        now = np.flatnonzero(turn == k)
+        at = np.unravel_index(places[now], a.shape)
+        a[at] = _of_kind(a, ufunc(a[at], *[x[now] for x in flat]))
+
+
+def _items(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _occurrence(places: Any) -> Any:
+    """Return for each entry how many equal ones come before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> _occurrence(np.array([2, 0, 2, 2, 0]))
+    array([0, 0, 1, 2, 1])
+    """
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    count = np.empty(places.size, np.intp)
+    count[order] = np.arange(places.size) - np.searchsorted(ordered, ordered)
+    return count
+
+
+HANDLERS["at"] = apply_at
