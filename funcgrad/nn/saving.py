@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.core import Tracer, plain_array
 from funcgrad.errors import ArgumentError, NonDifferentiableError, StructureError, fail
 from funcgrad.nn.optimizers import PyTree
 
@@ -123,7 +122,7 @@ def load(path: str | os.PathLike[str], like: PyTree) -> PyTree:
 
 
 def _array(leaf: Any, place: str, who: str) -> np.ndarray[Any, Any]:
-    array = plain_array(leaf) if isinstance(leaf, Tracer) else np.asarray(leaf)
+    array = np.asarray(leaf, getattr(leaf, "dtype", None))  # a traced value refuses its dtype
     if array.dtype.kind not in _NUMBERS:
         what = f"{who} needs numbers, but the leaf at {place or 'the root'} is {leaf!r}."
         raise fail(NonDifferentiableError, what, "leave it out, or make it a static field.")
