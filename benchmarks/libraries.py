@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import timing
-from funcgrad import jacrev, jvp, value_and_grad, vmap
-from funcgrad import grad as gradient_of
+from funcgrad import grad, jacrev, jvp, value_and_grad, vmap
 
 Run = Callable[[], Any]
 Program = Callable[..., Any]
@@ -63,7 +62,7 @@ class Funcgrad(Library):
 
     def newton(self, fun: Program, args: Sequence[Any], count: int) -> Run:
         x, v, *rest = args
-        gradient = gradient_of(lambda x: fun(x, v, *rest))
+        gradient = grad(lambda x: fun(x, v, *rest))
         return lambda: list(jvp(gradient, (x,), (v,)))
 
     def jacobian(self, fun: Program, args: Sequence[Any], count: int) -> Run:
@@ -211,11 +210,11 @@ class Torch(RowByRow):
 
     def newton(self, fun: Program, args: Sequence[Any], count: int) -> Run:
         (x,), tensors = self.leaves(args, 1)
-        grad = self.torch.autograd.grad
+        derivative = self.torch.autograd.grad
 
         def run() -> list[Any]:
-            (gradient,) = grad(fun(*tensors), x, create_graph=True)
-            return [gradient, *grad(gradient, x, tensors[1])]
+            (gradient,) = derivative(fun(*tensors), x, create_graph=True)
+            return [gradient, *derivative(gradient, x, tensors[1])]
 
         return run
 
