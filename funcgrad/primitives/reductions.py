@@ -65,7 +65,7 @@ def _extreme(name: str, ufunc: np.ufunc) -> Any:
     extreme = primitive(
         name,
         _reducer(ufunc),
-        vjp=(lambda ct, ans, x, axes: spread(ct, x.shape, axes) * _ties(x, ans, axes),),
+        vjp=(lambda ct, ans, x, axes: ct.reshape(kept_shape(x.shape, axes)) * _ties(x, ans, axes),),
         jvp=(
             lambda t, ans, x, axes, keepdims: (t * _ties(x, ans, axes)).sum(
                 axes, keepdims=keepdims
