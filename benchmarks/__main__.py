@@ -41,6 +41,10 @@ def options() -> timing.Options:
         given.only or given.quick or len(given.libraries) < len(libraries.LIBRARIES)
     ):
         line.error("--page needs the whole run: no --only, --quick or --libraries")
+    if given.quick and len(given.libraries) == len(libraries.LIBRARIES):
+        # Compiling takes JAX most of a minute, without jit too.
+        fast = tuple([name for name in given.libraries if not name.startswith("jax")])
+        given = replace(given, libraries=fast)
     if not given.dtypes:
         given = replace(given, dtypes=timing.DTYPES[:1] if given.quick else timing.DTYPES)
     return given

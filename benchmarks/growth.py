@@ -64,6 +64,7 @@ def rows(libraries: Mapping[str, Library], options: timing.Options) -> Iterator[
     """Yield seconds, bytes and exponents for each curve and library."""
     options = replace(options, rounds=3)
     for curve in curves():
+        timing.progress(curve.name)
         sizes = (curve.quick, 2 * curve.quick) if options.quick else curve.sizes
         points = [
             suite.measure(curve, size, options.dtypes[0], libraries, options) for size in sizes

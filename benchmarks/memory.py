@@ -52,6 +52,7 @@ def rows(
         args = workload.arguments(size, dtype)
         if options.quick or suite.peak(lambda: workload.by_hand(*args)) < LARGE:  # noqa: B023
             continue
+        timing.progress(f"{workload.label(size)}, resident set")
         found = {
             name: in_a_process(name, workload, size, dtype)
             for name, library in libraries.items()

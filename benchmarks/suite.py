@@ -107,6 +107,7 @@ def rows(
     for dtype in options.dtypes:
         for workload in workloads:
             for size in (workload.quick,) if options.quick else workload.sizes:
+                timing.progress(f"{workload.label(size)}, {dtype}")
                 yield measure(workload, size, dtype, libraries, options)
 
 

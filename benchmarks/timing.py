@@ -192,6 +192,11 @@ def conditions() -> dict[str, str]:
     return facts
 
 
+def progress(what: str) -> None:
+    """Tell on the error stream what is being measured now, and leave the tables alone."""
+    print(f"measuring {what}", file=sys.stderr, flush=True)
+
+
 def conditions_line() -> str:
     """Return what the figures depend on, in one line."""
     return ", ".join([f"{name} {value}" for name, value in conditions().items()])
