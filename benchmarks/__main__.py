@@ -37,10 +37,9 @@ def options() -> timing.Options:
     flag("--dtype", nargs="+", choices=timing.DTYPES, dest="dtypes", help="only these")
     flag("--page", type=page.Path, metavar="FILE", help="rewrite the tables and the plot of a page")
     given = timing.parse(line)
-    if given.page and (
-        given.only or given.quick or len(given.libraries) < len(libraries.LIBRARIES)
-    ):
-        line.error("--page needs the whole run: no --only, --quick or --libraries")
+    part = given.only or given.quick or given.dtypes
+    if given.page and (part or len(given.libraries) < len(libraries.LIBRARIES)):
+        line.error("--page needs the whole run: no --only, --quick, --dtype or --libraries")
     if given.quick and len(given.libraries) == len(libraries.LIBRARIES):
         # Compiling takes JAX most of a minute, without jit too.
         fast = tuple([name for name in given.libraries if not name.startswith("jax")])

@@ -11,7 +11,7 @@ from benchmarks.workloads.workload import Array, Arrays, Workload
 
 STEP = 0.01
 
-COMPILED = "the unrolled loop compiles for minutes"
+COMPILED = "the unrolled loop takes more than a minute to compile"
 DISPATCHED = "seconds per call: each operation is dispatched on its own"
 
 
@@ -201,6 +201,6 @@ WORKLOADS = (
         data=_matrix,
         sizes=(6,),
         quick=3,
-        lacking={"jax jit": COMPILED, "jax eager": DISPATCHED},
+        lacking={"jax eager": DISPATCHED},
     ),
 )
