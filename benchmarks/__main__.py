@@ -4,6 +4,7 @@
 timed, and the programs take turns.
 """
 
+import importlib
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,16 +16,13 @@ from benchmarks import (
     growth,
     libraries,
     memory,
-    overhead,
     page,
-    seed_training,
     suite,
     timing,
-    transforms,
 )
 from benchmarks.workloads import WORKLOADS, Workload
 
-SCRIPTS = {"overhead": overhead, "seed_training": seed_training, "transforms": transforms}
+SCRIPTS = ("overhead", "seed_training", "networks", "optimizers", "transforms", "calls")
 SECTIONS = ("suite", "resident", "growth", *SCRIPTS)
 
 
@@ -65,7 +63,7 @@ def chosen(only: tuple[str, ...]) -> tuple[tuple[Workload, ...], tuple[str, ...]
 
 def run(given: timing.Options) -> dict[str, Any]:
     """Run what was chosen, print its tables and return the figures by section."""
-    workloads, sections = chosen(given.only)
+    workloads, sections = chosen(page.SECTIONS if given.page else given.only)
     found = timing.available(libraries.LIBRARIES, given.libraries)
     figures: dict[str, Any] = {}
     measured: dict[str, Callable[[], Any]] = {
@@ -73,13 +71,21 @@ def run(given: timing.Options) -> dict[str, Any]:
         "resident": partial(memory.run, workloads, found, given),
         "growth": partial(growth.run, found, given),
     }
-    for name, script in SCRIPTS.items():
-        known = tuple([n for n in script.LIBRARIES if n in found or n not in libraries.LIBRARIES])
-        measured[name] = partial(script.run, replace(given, libraries=known))
     for name in sections:
         print(f"\n== {name}", flush=True)
-        figures[name] = measured[name]()
+        figures[name] = measured[name]() if name in measured else run_script(name, given)
     return figures
+
+
+def run_script(name: str, given: timing.Options) -> Any:
+    """Run one of the older scripts in the libraries that were chosen, and its own variants."""
+    script = importlib.import_module(f"benchmarks.{name}")
+    known = [
+        library
+        for library in script.LIBRARIES
+        if library in given.libraries or library not in libraries.LIBRARIES
+    ]
+    return script.run(replace(given, libraries=tuple(known)))
 
 
 def main() -> None:

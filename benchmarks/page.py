@@ -11,6 +11,8 @@ from typing import Any
 from benchmarks import growth, memory, overhead, plot, suite, timing
 from benchmarks.workloads import WORKLOADS
 
+SECTIONS = ("suite", "resident", "growth", "overhead")  # what the page shows
+
 Rows = Sequence[Mapping[str, Any]]
 
 
