@@ -4,6 +4,7 @@ It knows no library and no workload. Next file: workloads/__init__.py.
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ import benchmarks
 
 PACKAGES = ("numpy", "autograd", "mygrad", "torch", "jax")
 DTYPES = ("float64", "float32")
-LIMIT = 4.0  # seconds for all rounds of one comparison; three rounds are always made
+LIMIT = 3.0  # seconds for all rounds of one comparison; three rounds are always made
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,10 @@ def interleaved(
     dict
         The seconds per call of each program, one number per round.
     """
+    # What earlier programs left alive must not be searched at the expense of these: it made small
+    # operations five times slower at the end of a long run.
+    gc.collect()
+    gc.freeze()
     counts = {name: _repetitions(program, seconds) for name, program in programs.items()}
     times: dict[Any, list[float]] = {name: [] for name in programs}
     start = perf_counter()
