@@ -28,6 +28,16 @@ class Namespace:
         return getattr(self.module, name)
 
 
+def flat(value_and_gradients: Program) -> Callable[..., list[Any]]:
+    """Return the function with its value and its gradients in one list."""
+
+    def run(*args: Any) -> list[Any]:
+        value, gradients = value_and_gradients(*args)
+        return [value, *gradients]
+
+    return run
+
+
 class Library:
     """NumPy itself, and what the others change."""
 
@@ -52,13 +62,8 @@ class Funcgrad(Library):
     """funcgrad: the program is plain NumPy."""
 
     def gradient(self, fun: Program, args: Sequence[Any], count: int) -> Run:
-        transformed = value_and_grad(fun, tuple(range(count)))
-
-        def run() -> list[Any]:
-            value, gradients = transformed(*args)
-            return [value, *gradients]
-
-        return run
+        run = flat(value_and_grad(fun, tuple(range(count))))
+        return lambda: run(*args)
 
     def newton(self, fun: Program, args: Sequence[Any], count: int) -> Run:
         x, v, *rest = args
@@ -91,13 +96,8 @@ class Autograd(RowByRow):
         )
 
     def gradient(self, fun: Program, args: Sequence[Any], count: int) -> Run:
-        transformed = self.autograd.value_and_grad(fun, tuple(range(count)))
-
-        def run() -> list[Any]:
-            value, gradients = transformed(*args)
-            return [value, *gradients]
-
-        return run
+        run = flat(self.autograd.value_and_grad(fun, tuple(range(count))))
+        return lambda: run(*args)
 
     def newton(self, fun: Program, args: Sequence[Any], count: int) -> Run:
         x, v, *rest = args
@@ -276,13 +276,7 @@ class Jax(Library):
         return self.ready(fun, args)
 
     def gradient(self, fun: Program, args: Sequence[Any], count: int) -> Run:
-        transformed = self.jax.value_and_grad(fun, tuple(range(count)))
-
-        def flat(*args: Any) -> list[Any]:
-            value, gradients = transformed(*args)
-            return [value, *gradients]
-
-        return self.ready(flat, args)
+        return self.ready(flat(self.jax.value_and_grad(fun, tuple(range(count)))), args)
 
     def newton(self, fun: Program, args: Sequence[Any], count: int) -> Run:
         def both(x: Any, v: Any, *rest: Any) -> Any:

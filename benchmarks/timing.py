@@ -227,7 +227,7 @@ def script(
     rounds: int,
     run: Callable[[Options], Any],
 ) -> None:
-    """Run one benchmark by itself, from its command line to its file of figures."""
+    """Run one benchmark by itself: its command line, its tables, its file of figures."""
     given = options((description or "").split("\n")[0], libraries, rounds)
     print_conditions()
     write_json(given.json, name, run(given))
