@@ -65,13 +65,14 @@ def measured(call: Call, options: timing.Options) -> dict[str, Any]:
     return {**row, "bound": 1e6 * call.bound}
 
 
-def main() -> None:
-    """Print the calls that cost most over their bound, and how many keep it."""
-    options = timing.options(__doc__ or "", ("funcgrad",), rounds=5)
-    timing.print_conditions()
-    warnings.simplefilter("ignore")
-    found = list(calls())
-    with np.errstate(all="ignore"):
+LIBRARIES = ("funcgrad",)
+
+
+def run(options: timing.Options) -> list[dict[str, Any]]:
+    """Print the calls that cost most over their bound, and how many keep it; return all rows."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = list(calls())
         rows = [measured(call, options) for call in (found[::20] if options.quick else found)]
     rows.sort(key=lambda row: row["over"] / row["bound"], reverse=True)
     kept = sum([row["over"] <= row["bound"] for row in rows])
@@ -86,8 +87,8 @@ def main() -> None:
         ],
     )
     print(f"{kept} of {len(rows)} functions keep their bound")
-    timing.write_json(options.json, "calls", rows)
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    timing.script("calls", __doc__, LIBRARIES, 5, run)

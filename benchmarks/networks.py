@@ -268,20 +268,18 @@ def report(rows: list[dict[str, Any]]) -> None:
     timing.print_table(header, cells)
 
 
-def main() -> None:
-    """Run the benchmark."""
-    options = timing.options(__doc__.split("\n")[0], LIBRARIES, rounds=40)
-    timing.print_conditions()
+def run(options: timing.Options) -> list[dict[str, Any]]:
+    """Measure, print the table and return the rows."""
     makers = timing.available(LIBRARIES, options.libraries)
     rows = [
         row
         for task in TASKS
-        for dtype in ("float64", "float32")
+        for dtype in options.dtypes
         for row in measure(makers, task, dtype, options)
     ]
     report(rows)
-    timing.write_json(options.json, "networks", rows)
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    timing.script("networks", __doc__, LIBRARIES, 40, run)

@@ -112,13 +112,11 @@ def cells(times: dict[str, list[float]], libraries: Iterable[str]) -> list[str]:
     return found
 
 
-def main() -> None:
-    """Measure and print."""
-    options = timing.options(__doc__.splitlines()[0], LIBRARIES, rounds=15)
+def run(options: timing.Options) -> list[dict[str, Any]]:
+    """Measure, print the table and return the rows."""
     libraries = timing.available(LIBRARIES, options.libraries)
-    timing.print_conditions()
     rows, record = [], []
-    for dtype in ("float64",) if options.quick else ("float64", "float32"):
+    for dtype in options.dtypes[:1] if options.quick else options.dtypes:
         for name in ("Adam",) if options.quick else OURS:
             times = timing.interleaved(
                 programs(libraries, name, dtype), options.rounds, options.seconds
@@ -130,8 +128,8 @@ def main() -> None:
             ]
     header = ["us per step", *libraries, "ours / torch", "ours / fused"]
     timing.print_table(header, rows)
-    timing.write_json(options.json, "optimizers", record)
+    return record
 
 
 if __name__ == "__main__":
-    main()
+    timing.script("optimizers", __doc__, LIBRARIES, 15, run)

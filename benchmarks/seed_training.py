@@ -280,15 +280,13 @@ def report(rows: list[dict[str, Any]]) -> None:
     timing.print_table(header, cells)
 
 
-def main() -> None:
-    """Run the benchmark."""
-    options = timing.options(__doc__.split("\n")[0], LIBRARIES, rounds=60)
-    timing.print_conditions()
+def run(options: timing.Options) -> list[dict[str, Any]]:
+    """Measure, print the table and return the rows."""
     makers = timing.available(LIBRARIES, options.libraries)
-    rows = [row for dtype in ("float64", "float32") for row in measure(makers, dtype, options)]
+    rows = [row for dtype in options.dtypes for row in measure(makers, dtype, options)]
     report(rows)
-    timing.write_json(options.json, "seed_training", rows)
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    timing.script("seed_training", __doc__, LIBRARIES, 60, run)

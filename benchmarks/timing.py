@@ -1,9 +1,10 @@
 """What every benchmark shares: fair timing in rounds, tables, JSON and the command line.
 
-It knows no library and no workload. Next file: overhead.py.
+It knows no library and no workload. Next file: workloads/__init__.py.
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -17,9 +18,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 import benchmarks
 
 PACKAGES = ("numpy", "autograd", "mygrad", "torch", "jax")
+DTYPES = ("float64", "float32")
+LIMIT = 3.0  # seconds for all rounds of one comparison; three rounds are always made
 
 
 @dataclass(frozen=True)
@@ -31,32 +36,54 @@ class Options:
     quick: bool
     libraries: tuple[str, ...]
     json: Path | None
+    only: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = DTYPES
+    page: Path | None = None
+
+
+def parser(description: str, libraries: Sequence[str], rounds: int) -> argparse.ArgumentParser:
+    """Return the command line that all benchmarks share; `rounds` is the default."""
+    if benchmarks.NUMPY_CAME_FIRST:
+        sys.exit("NumPy was imported before its thread count was set: run as python -m benchmarks")
+    found = argparse.ArgumentParser(description=description)
+    flag = found.add_argument
+    flag("--rounds", type=int, help=f"rounds over all libraries (default {rounds}, quick 3)")
+    flag("--quick", action="store_true", help="a smoke run: few sizes, little time")
+    flag(
+        "--libraries",
+        nargs="+",
+        choices=libraries,
+        default=libraries,
+        metavar="NAME",
+        help="only these",
+    )
+    flag("--json", type=Path, metavar="FILE", help="also write the figures here")
+    found.set_defaults(usual_rounds=rounds)
+    return found
+
+
+def parse(command_line: argparse.ArgumentParser) -> Options:
+    """Read the command line."""
+    given = vars(command_line.parse_args())
+    usual = given.pop("usual_rounds")
+    if given["rounds"] is None:
+        given["rounds"] = 3 if given["quick"] else usual
+    if given["rounds"] < 1:
+        command_line.error("--rounds must be at least 1")
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return Options(seconds=0.001 if given["quick"] else 0.01, **{**given, **lists})
 
 
 def options(description: str, libraries: Iterable[str], rounds: int) -> Options:
     """Parse the command line that all benchmarks share; `rounds` is the default."""
-    if benchmarks.NUMPY_CAME_FIRST:
-        sys.exit(
-            "NumPy was imported before its thread count was set: run as python -m benchmarks.<name>"
-        )
-    known = tuple(libraries)
-    parser = argparse.ArgumentParser(description=description)
-    flag = parser.add_argument
-    flag("--rounds", type=int, help=f"rounds over all libraries (default {rounds}, quick 3)")
-    flag("--quick", action="store_true", help="a smoke run: few sizes, little time")
-    flag("--libraries", nargs="+", choices=known, default=known, metavar="NAME", help="only these")
-    flag("--json", type=Path, metavar="FILE", help="also write the figures here")
-    given = parser.parse_args()
-    if given.rounds is None:
-        given.rounds = 3 if given.quick else rounds
-    if given.rounds < 1:
-        parser.error("--rounds must be at least 1")
-    seconds = 0.001 if given.quick else 0.01
-    return Options(given.rounds, seconds, given.quick, tuple(given.libraries), given.json)
+    return parse(parser(description, tuple(libraries), rounds))
 
 
 def interleaved(
-    programs: Mapping[Any, Callable[[], object]], rounds: int, seconds: float
+    programs: Mapping[Any, Callable[[], object]],
+    rounds: int,
+    seconds: float,
+    limit: float = float("inf"),
 ) -> dict[Any, list[float]]:
     """Time each program once per round, so that a slow moment of the machine hits all of them.
 
@@ -68,15 +95,24 @@ def interleaved(
         How many times to go over all programs.
     seconds : float
         How long to repeat one program within a round. The garbage collector stays on.
+    limit : float
+        No further round after this many seconds, once there are three.
 
     Returns
     -------
     dict
         The seconds per call of each program, one number per round.
     """
+    # What earlier programs left alive must not be searched at the expense of these: it made small
+    # operations five times slower at the end of a long run.
+    gc.collect()
+    gc.freeze()
     counts = {name: _repetitions(program, seconds) for name, program in programs.items()}
     times: dict[Any, list[float]] = {name: [] for name in programs}
-    for _ in range(rounds):
+    start = perf_counter()
+    for done in range(rounds):
+        if done >= 3 and perf_counter() - start > limit:
+            break
         for name, program in programs.items():
             times[name].append(_seconds_per_call(program, counts[name]))
     return times
@@ -100,6 +136,26 @@ def _seconds_per_call(program: Callable[[], object], count: int) -> float:
 def ratio(times: Sequence[float], others: Sequence[float]) -> float:
     """Return the median over rounds of the ratio of two programs timed side by side."""
     return statistics.median(a / b for a, b in zip(times, others, strict=True))
+
+
+def ratios(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return funcgrad's time over that of each other program, medians over the rounds."""
+    if "funcgrad" not in times:
+        return {}
+    mine = times["funcgrad"]
+    return {name: ratio(mine, found) for name, found in times.items() if name != "funcgrad"}
+
+
+def figure(value: float | None) -> str:
+    """Write a ratio: two digits, or a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return the power of the size with which the values grow: the slope of the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
 def available(
@@ -141,14 +197,37 @@ def conditions() -> dict[str, str]:
     return facts
 
 
+def progress(what: str) -> None:
+    """Tell on the error stream what is being measured now, and leave the tables alone."""
+    print(f"measuring {what}", file=sys.stderr, flush=True)
+
+
+def conditions_line() -> str:
+    """Return what the figures depend on, in one line."""
+    return ", ".join([f"{name} {value}" for name, value in conditions().items()])
+
+
 def print_conditions() -> None:
-    """Print what the figures depend on, in one line."""
-    print(", ".join(f"{name} {value}" for name, value in conditions().items()))
+    """Print what the figures depend on."""
+    print(conditions_line())
 
 
-def write_json(path: Path | None, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_json(path: Path | None, name: str, rows: Any) -> None:
     """Write the figures with the conditions they were measured under, if a path was asked for."""
     if path is None:
         return
-    record = {"benchmark": name, "conditions": conditions(), "rows": list(rows)}
+    record = {"benchmark": name, "conditions": conditions(), "rows": rows}
     path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def script(
+    name: str,
+    description: str | None,
+    libraries: Iterable[str],
+    rounds: int,
+    run: Callable[[Options], Any],
+) -> None:
+    """Run one benchmark by itself: its command line, its tables, its file of figures."""
+    given = options((description or "").split("\n")[0], libraries, rounds)
+    print_conditions()
+    write_json(given.json, name, run(given))

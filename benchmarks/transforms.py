@@ -5,7 +5,6 @@ project sets itself. Run `python -m benchmarks.transforms --help`. Next file: se
 """
 
 import statistics
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import timing
+from benchmarks import suite, timing
 from funcgrad import checkpoint, grad, hessian, hvp, jvp, nn, tree, vmap
 
 BATCH, PARAMETERS, ELEMENTS = 256, 100, 10_000
@@ -199,16 +198,6 @@ def nested(x: Any, steps: int) -> Any:
 STRATEGIES = {"stored": chain, "segments": in_segments, "nested": nested}
 
 
-def peak(program: Program) -> int:
-    """Return the most bytes that a call holds at once."""
-    tracemalloc.start()
-    try:
-        program()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def memory(steps: int, options: timing.Options) -> list[dict[str, Any]]:
     """Return a row per strategy: the peak of memory and the time of one gradient."""
     x = np.random.default_rng(4).uniform(0.1, 0.9, ELEMENTS)
@@ -224,7 +213,7 @@ def memory(steps: int, options: timing.Options) -> list[dict[str, Any]]:
         {
             "steps": steps,
             "strategy": name,
-            "arrays": peak(program) / x.nbytes,
+            "arrays": suite.peak(program) / x.nbytes,
             "seconds": statistics.median(times[name]),
             "ratio": timing.ratio(times[name], times["stored"]),
         }
@@ -235,8 +224,7 @@ def memory(steps: int, options: timing.Options) -> list[dict[str, Any]]:
 def growth(rows: list[dict[str, Any]], strategy: str) -> float:
     """Return the power of the length with which the memory of a strategy grows."""
     found = [(row["steps"], row["arrays"]) for row in rows if row["strategy"] == strategy]
-    (short, low), (long, high) = found[0], found[-1]
-    return float(np.log(high / low) / np.log(long / short))
+    return timing.exponent(*zip(*(found[0], found[-1]), strict=True))
 
 
 # --- the report ----------------------------------------------------------------------------------
@@ -279,18 +267,19 @@ def report_memory(rows: list[dict[str, Any]]) -> None:
         print(f"memory grows with the length n of the chain: {', '.join(powers)}")
 
 
-def main() -> None:
-    """Run the benchmark."""
-    options = timing.options(__doc__.split("\n")[0], ["funcgrad"], rounds=11)
-    timing.print_conditions()
+LIBRARIES = ("funcgrad",)
+
+
+def run(options: timing.Options) -> list[dict[str, Any]]:
+    """Measure, print the tables and return the rows."""
     rows = [measure(comparison, options) for comparison in comparisons()]
     report(rows)
     print()
     lengths = CHAINS[:2] if options.quick else CHAINS
     memories = [row for steps in lengths for row in memory(steps, options)]
     report_memory(memories)
-    timing.write_json(options.json, "transforms", [*rows, *memories])
+    return [*rows, *memories]
 
 
 if __name__ == "__main__":
-    main()
+    timing.script("transforms", __doc__, LIBRARIES, 11, run)

@@ -33,17 +33,17 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         if n == 1 and g.shape[i] != 1:
             axes.append(i)
     if type(g) is np.ndarray and g.dtype.char in "fd" and g.size and len(axes) < g.ndim:
-        summed = _sum_by_product(g, axes)
+        summed = sum_by_product(g, axes)
         if summed is not None:
             return summed.reshape(shape)
     return g.sum(tuple(axes)).reshape(shape)
 
 
-def _sum_by_product(g: Any, axes: list[int]) -> Any:
-    """Sum over leading or trailing axes by a matrix product with ones, which BLAS does quickest.
+def sum_by_product(g: Any, axes: list[int]) -> Any:
+    """Sum over leading or trailing axes by a matrix product with ones; None for other axes.
 
     1000 x 25 over axis 0 takes 4.8 us, np.add.reduce 27; 1000 x 2 over axis 1 takes 1.9 us against
-    26. A backward pass owes nobody the rounding of np.sum.
+    26. Cotangents and tangents owe nobody the rounding of np.sum.
     """
     k = len(axes)
     if axes == [*range(k)]:

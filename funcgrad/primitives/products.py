@@ -1,5 +1,6 @@
 """Products of matrices and tensors."""
 
+import math
 import string
 from typing import Any
 
@@ -15,7 +16,7 @@ from funcgrad.primitives.families import bilinear, register
 
 def _matmul_x(ct: Any, y: Any, x_shape: Any) -> Any:
     # d(X Y) = dX Y + X dY; vectors are matrices of one row (x) or one column (y)
-    if len(x_shape) == 2 and y.ndim == 2:
+    if y.ndim == 2:
         # BLAS is a third quicker on a small matrix laid out in order than on its transpose.
         return ct @ (y.T.copy() if type(y) is np.ndarray and y.size <= 1024 else y.T)
     if y.ndim == 1:
@@ -32,6 +33,9 @@ def _matmul_y(ct: Any, x: Any, y_shape: Any) -> Any:
         return x.T @ ct
     if x.ndim == 1 and len(y_shape) == 1:
         g = ct[..., None] * x
+    elif x.ndim > 2 and len(y_shape) == 2:
+        # One product of the joined rows is half the time of one for each matrix and their sum.
+        return _rows(x).T @ _rows(ct)
     elif x.ndim == 1 and ct.ndim == 1:
         g = np.einsum("i,j->ij", x, ct)  # under vmap twice as quick as a broadcast product
     elif x.ndim == 1:
@@ -41,6 +45,11 @@ def _matmul_y(ct: Any, x: Any, y_shape: Any) -> Any:
     else:
         g = x.mT @ ct
     return g if g.shape == y_shape else unbroadcast(g, y_shape)
+
+
+def _rows(x: Any) -> Any:
+    """Return a stack of matrices as one matrix of all rows."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _batch_matmul(args: Any, mapped: Any, settings: Any) -> Any:

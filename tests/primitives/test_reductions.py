@@ -238,3 +238,21 @@ def test_a_changed_mask_counts_as_it_was():
         return y
 
     assert grad(loss)(np.array([1.0, 2.0, 3.0])).tolist() == [2, 0, 7]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 1), (1, 2), (0, 2), None])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_tangent_of_a_large_sum_is_the_sum_of_the_tangent(axis, keepdims, dtype):
+    x = np.arange(50 * 6 * 8, dtype=dtype).reshape(50, 6, 8)
+    t = x[::-1, :, ::-1]  # whole numbers: every order of summation gives the same
+    _, pushed = jvp(lambda x: np.sum(x, axis=axis, keepdims=keepdims), (x,), (t,))
+    np.testing.assert_array_equal(pushed, np.sum(t, axis=axis, keepdims=keepdims))
+    assert pushed.dtype == dtype
+
+
+def test_an_infinite_tangent_stays_in_its_row():
+    t = np.ones((200, 8))
+    t[3, 2] = np.inf
+    pushed = jvp(lambda x: np.sum(x, axis=1), (np.ones((200, 8)),), (t,))[1]
+    np.testing.assert_array_equal(np.flatnonzero(np.isinf(pushed)), [3])
