@@ -186,10 +186,13 @@ class Derivative(Transform):
         position = _position(self.fun, name)
         if position is not None and position < len(args):
             return position
+        names = parameters(self.fun)
         raise fail(
             ArgumentError,
             f"argnames={self.argnames!r} of {self!r}: no argument {name!r} came.",
-            f"the function's parameters are {', '.join(parameters(self.fun)) or 'unknown'}",
+            f"pass it, {name}=..., even where it has a default"
+            if name in names
+            else f"the function's parameters are {', '.join(names) or 'unknown'}",
         )
 
 
@@ -248,16 +251,21 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
             return x
         if not is_foreign(kind):
             return np.asarray(x) if isinstance(x, np.ndarray) and kind is not np.ndarray else x
-    raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x))
+    raise fail(NonDifferentiableError, f"{verb} of {label()}, {describe(x)}.", _fix_input(x, verb))
 
 
-def _fix_input(x: Any) -> str:
+def _fix_input(x: Any, verb: str) -> str:
+    choose = "choose the arguments to differentiate with argnums="
+    if verb in ("vjp", "jvp"):  # which differentiate all that they get
+        choose = f"if it is a setting, close over it: {verb}(lambda x: f(x, n), ...)"
     if isinstance(x, (bool, int, np.integer, np.bool_)):
-        return f"pass a float: {float(x)}; choose the arguments to differentiate with argnums="
+        return f"pass a float: {float(x)}; {choose}"
     if is_foreign(type(x)):
         return "pass a plain array: np.asarray(x)"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
-        return "convert it: x.astype(float); choose the arguments to differentiate with argnums="
+        return f"convert it: x.astype(float); {choose}"
+    if verb in ("vjp", "jvp"):
+        return f"leaves must be floating-point or complex arrays; {choose}"
     return (
         "leaves must be floating-point or complex arrays; pass anything else in an argument that argnums "
         'does not choose, or in a dataclass field(metadata={"static": True})'
@@ -446,14 +454,16 @@ def check_arrays(verb: str, fun: Any, leaves: list[Any], trace: Any = None) -> N
             continue
         if isinstance(x, _ARRAYS) and np.result_type(x).kind in "biufc":
             continue
+        aux = "; for anything else use has_aux=True" if verb in _WITH_AUX else ""
         raise fail(
             NonDifferentiableError,
             f"{verb}: `{name_of(fun)}` returned {describe(x)}, not an array.",
-            "return arrays and numbers only (in tuples, lists, dicts, ...); for anything else use has_aux=True",
+            f"return arrays and numbers only (in tuples, lists, dicts, ...){aux}",
         )
 
 
 _ARRAYS = (np.ndarray, np.generic, float, complex, int)
+_WITH_AUX = ("vjp", "jvp", "jacrev", "jacfwd", "hessian")
 
 
 def match(x: Any, like: Any, what: str, owner: str) -> Any:

@@ -6,6 +6,7 @@ follows from the other by transposing; vmap makes a call of vectorised functions
 computes is plain NumPy, so the next transform out traces it like any other code.
 """
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from funcgrad.primitives.objects import joined
 from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_batch, new_tape
+
+_ENTRIES = 128  # of a checkpoint's output: what two runs are compared by
 
 Leaves = list[Any]
 P = ParamSpec("P")
@@ -185,6 +188,10 @@ def _traced_by(trace: Any, values: Any) -> bool:
 
 def _is_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic, Tracer, float, complex))
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int) or _is_array(x)  # a count, too, has a tangent of zero
 
 
 def _as_array(x: Any) -> Any:
@@ -578,7 +585,7 @@ class CustomJvp(Custom):
 
         def push(primals: Leaves, tangents: Leaves) -> Any:
             filled = [
-                t if t is not None else _zeros(x) if _is_array(x) else None
+                t if t is not None else _zeros(x) if _is_number(x) else None
                 for t, x in zip(tangents, primals, strict=True)
             ]
             pairs = (
@@ -629,21 +636,25 @@ class CheckpointCall(Call):
     kind = "checkpoint"
 
     def fwd(self, *leaves: Any) -> tuple[Leaves, Any]:
-        return self.fun(*leaves), list(leaves)
+        kept = [_again(x) for x in leaves]
+        outputs = self.fun(*leaves)
+        return outputs, (kept, [_excerpt(y) for y in outputs])
 
-    def bwd(self, residuals: Leaves, cts: Leaves) -> Leaves:
+    def bwd(self, residuals: Any, cts: Leaves) -> Leaves:
+        residuals, excerpts = residuals
         tape = new_tape()
         chosen = [_is_array(x) and np.result_type(x).kind in "fc" for x in residuals]
         values = [x for x, c in zip(residuals, chosen) if c]
 
         def run(tracers: Any) -> Leaves:
             rest = iter(tracers)
-            return self.fun(*[next(rest) if c else x for x, c in zip(residuals, chosen)])  # type: ignore[no-any-return]
+            return self.fun(*[next(rest) if c else _again(x) for x, c in zip(residuals, chosen)])  # type: ignore[no-any-return]
 
         try:
             outputs = run([tape.input(x) for x in values])
         finally:
             tape.close()
+        self.compare(outputs, excerpts)
         seeds = [
             (y.node, ct)
             for y, ct in zip(outputs, cts, strict=True)
@@ -655,6 +666,17 @@ class CheckpointCall(Call):
             name_forward_line(error, tape, values, run)
             raise
         return [next(grads) if c else None for c in chosen]
+
+    def compare(self, outputs: Leaves, before: list[Any]) -> None:
+        """Raise if the second run gave another result: its derivative is that of another function."""
+        now = [_excerpt(y) for y in outputs]
+        if len(now) != len(before) or not all(map(_alike, now, before)):
+            raise fail(
+                ArgumentError,
+                f"`{self.name}` gave another result when checkpoint ran it again for its derivative.",
+                "pass what changes as an argument: arrays that are written to later, and the "
+                "numpy.random.Generator that it draws from",
+            )
 
     def on_forward(
         self, trace: Any, leaves: Any, mine: list[bool], values: Leaves
@@ -669,6 +691,32 @@ class CheckpointCall(Call):
 
     def closed_over(self, leaves: Any) -> Leaves:
         return self.fun(*leaves)  # type: ignore[no-any-return]  # right, but it keeps what it computes
+
+
+def _again(x: Any) -> Any:
+    """Return a leaf that a second run may use as the first did: a generator draws the same numbers."""
+    random = (np.random.Generator, np.random.RandomState)
+    return copy.deepcopy(x) if isinstance(x, random) else x
+
+
+def _excerpt(y: Any) -> Any:
+    """Return the mean of an output and some of its entries, to know it by; None for other outputs."""
+    y = concrete(y)
+    if not isinstance(y, (np.ndarray, np.generic)) or y.dtype.kind not in "fc" or not y.size:
+        return None
+    with np.errstate(all="ignore"):
+        flat: Any = y.reshape(-1)
+        return np.append(flat[:: max(1, flat.size // _ENTRIES)], np.mean(flat))
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Compare two excerpts; a BLAS may round differently the second time."""
+    if a is None or b is None:
+        return a is b
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    scale = np.max(np.abs(b), where=np.isfinite(b), initial=0)
+    return np.allclose(a, b, rtol=0, atol=scale * np.finfo(b.dtype).eps ** 0.5, equal_nan=True)
 
 
 @boundary
@@ -766,11 +814,17 @@ def checkpoint(fun: Callable[P, T]) -> Callable[P, T]:
     fun : callable
         A pure function; pytrees in and out. It may not write into its arguments. A traced value that
         it reads without taking it as an argument is differentiated too, but then nothing is saved.
+        A `numpy.random.Generator` among the arguments draws the same numbers in both runs.
 
     Returns
     -------
     callable
         With the same values and derivatives as `fun`.
+
+    Raises
+    ------
+    ArgumentError
+        From the backward pass, when the second run gives another result than the first.
 
     Examples
     --------

@@ -422,7 +422,7 @@ class Pushforward:
 
 
 @boundary
-def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Return the output of a function and its Jacobian-vector product as a function of the tangents.
 
     Parameters
@@ -431,6 +431,8 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...
         Returns a pytree of arrays. It runs once.
     *primals : pytree
         The arguments of `fun`; all are differentiated.
+    has_aux : bool, optional
+        If true, `fun` returns ``(output, aux)``.
 
     Returns
     -------
@@ -438,6 +440,8 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...
     pushforward : callable
         ``pushforward(*tangents)`` takes a pytree like each primal and returns one like `out`. May
         be called any number of times, each at about the cost of a backward pass.
+    aux : pytree
+        Only with `has_aux`.
 
     Raises
     ------
@@ -455,5 +459,5 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...
     np.float64(2.0)
     """
     check_callable("linearize", fun, "linearize(f, x)")
-    out, pullback = vjp(fun, *primals)
-    return out, Pushforward(pullback)
+    out, pullback, *aux = vjp(fun, *primals, has_aux=has_aux)
+    return out, Pushforward(pullback), *aux

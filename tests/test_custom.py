@@ -282,6 +282,17 @@ def test_integer_boolean_and_other_arguments_need_none():
     assert np.allclose(got, n * X ** (n - 1.0))
 
 
+def test_integer_arguments_have_tangent_zero():
+    f = custom_jvp(lambda x, n: x * n)
+    f.defjvp(lambda primals, ts: (primals[0] * primals[1], ts[0] * primals[1] + primals[0] * ts[1]))
+    for n in (3, True, np.int64(3), np.arange(3)):
+        assert np.array_equal(grad(lambda x, n=n: np.sum(f(x, n)))(X), n * np.ones(3))
+        assert np.array_equal(jvp(lambda x, n=n: f(x, n), (X,), (X,))[1], n * X)
+        assert np.array_equal(
+            vmap(grad(f), in_axes=(0, None if np.ndim(n) == 0 else 0))(X, n), n * np.ones(3)
+        )
+
+
 def test_integer_and_other_outputs():
     f = by_vjp(
         lambda x: (2 * x, np.argmax(x), "name", None, 3),
@@ -705,6 +716,53 @@ def test_checkpoint_reads_closures():
     assert grad(checkpoint(lambda x: w * x))(3.0) == 2
     assert grad(lambda w: checkpoint(lambda x: w * x)(3.0))(2.0) == 3
     assert grad(lambda w: checkpoint(lambda x: w * x)(w))(2.0) == 4
+
+
+def noisy(x, rng):
+    return np.sum(x * rng.random(len(x)))
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+def test_checkpoint_draws_the_same_random_numbers_again(make):
+    expected = make(0).random(3) if make is np.random.default_rng else make(0).random_sample(3)
+    rng = make(0)
+    assert np.array_equal(grad(checkpoint(noisy))(X, rng), expected)
+    after = make(0)
+    noisy(X, after)
+    assert np.array_equal(rng.random(2), after.random(2))
+    _, pullback = vjp(lambda x: checkpoint(noisy)(x, make(0)), X)
+    assert np.array_equal(pullback(1.0)[0], expected)
+    assert np.array_equal(pullback(2.0)[0], 2 * expected)
+    assert np.array_equal(
+        vmap(grad(checkpoint(noisy)), (0, None))(np.stack([X, X]), make(0))[1], expected
+    )
+
+
+def test_checkpoint_raises_where_the_second_run_differs(rng):
+    scale, first = np.ones(3), [True]
+
+    def changed(x):
+        y = checkpoint(lambda x: x * scale)(x)
+        scale[0] += 1.0
+        return np.sum(y)
+
+    drawn = checkpoint(lambda x: noisy(x, rng))
+    shorter = checkpoint(lambda x: x[: 3 if first and first.pop() else 2])
+    for f in (
+        changed,
+        drawn,
+        lambda x: np.sum(vmap(drawn)(np.stack([x, x]))),
+        lambda x: np.sum(shorter(x)),
+    ):
+        with pytest.raises(ArgumentError, match="gave another result when checkpoint ran it again"):
+            grad(f)(X)
+
+
+def test_checkpoint_of_what_is_not_finite_or_empty_is_no_other_result():
+    def f(x):
+        return x**2, x * np.inf, np.zeros((0, 2)) * x[0], np.float16(3) * x
+
+    assert np.array_equal(grad(lambda x: np.sum(checkpoint(f)(x)[0]))(X), 2 * X)
 
 
 def test_checkpoint_of_a_method():

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, errors, grad, jvp, nn, stop_gradient, value_and_grad, vjp
+from funcgrad import FuncgradError, errors, grad, jvp, nn, stop_gradient, value_and_grad, vjp, vmap
 from funcgrad.errors import (
     AliasedUpdateError,
     ArgumentError,
@@ -510,6 +510,22 @@ def test_vjp_and_jvp_say_so_too(argument):
     assert_explains(error, NonDifferentiableError, TypeError, "vjp of w", "call(")
     error = caught(jvp, lambda w: 0.0, (argument,), (argument,))
     assert_explains(error, NonDifferentiableError, TypeError, "jvp of w", "call(")
+
+
+@pytest.mark.parametrize("argument", [2, "relu", np.arange(3)])
+def test_the_fix_is_one_that_the_transform_has(argument):
+    for call in (vjp, lambda f, n: jvp(f, (n,), (n,))):
+        error = caught(call, lambda w: 0.0, argument)
+        assert "close over it" in str(error)
+        assert "argnum" not in str(error)
+    assert "argnums" in str(caught(grad(lambda w: 0.0), argument))
+    assert "has_aux" not in str(caught(vmap(lambda x: "text"), np.ones(2)))
+    assert "has_aux" in str(caught(vjp, lambda x: "text", 1.0))
+
+
+def test_a_name_with_a_default_that_is_not_passed_is_asked_for():
+    error = caught(grad(lambda x, scale=2.0: x * scale, argnames="scale"), 1.0)
+    assert "pass it, scale=..., even where it has a default" in str(error)
 
 
 def test_integers_and_strings_may_stand_in_other_arguments():

@@ -394,6 +394,12 @@ def test_not_a_function(push):
 # --- linearize -----------------------------------------------------------------------------------
 
 
+def test_linearize_with_aux():
+    out, pushforward, aux = linearize(lambda x: (x**2, {"twice": 2 * x}), 3.0, has_aux=True)
+    assert (out, pushforward(1.0), aux) == (9, 6, {"twice": 6})
+    assert type(aux["twice"]) is np.float64
+
+
 def test_linearize_runs_the_function_once():
     runs = []
 

@@ -131,7 +131,7 @@ elementwise(np.copysign, lambda x, y: np.sign(x) * np.copysign(1, y), None)
 def _larger(ct: Any, x: Any, y: Any) -> Any:
     """Hand `ct` to the larger argument; equal arguments share it evenly."""
     weights = (x > y).astype(ct.dtype)
-    ties = x == y
+    ties = np.equal(x, y)  # == of a number and a Python complex gives a Python bool
     if type(ties) is not np.ndarray or ties.size < 1000 or ties.any():  # a look saves two passes
         weights = weights + ties.astype(ct.dtype) / 2
     return ct * weights

@@ -41,6 +41,12 @@ def test_ties_are_shared_evenly(fun, value):
     assert slope(lambda x: fun(x, x), value) == 1
 
 
+def test_extremes_of_a_number_and_a_complex_one():
+    for fun, expected in ((np.maximum, 0), (np.minimum, 1), (np.fmax, 0), (np.fmin, 1)):
+        for x in (0.5, np.full(2, 0.5)):
+            assert np.all(grad(lambda x, fun=fun: np.sum(fun(x, 0.5 + 0.3j).real))(x) == expected)
+
+
 def test_a_rectifier_written_with_maximum_has_derivative_one_half_at_zero():
     assert slope(lambda x: np.maximum(x, 0), 0.0) == 0.5
 
