@@ -26,12 +26,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.overhead $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.seed_training $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.transforms $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.calls $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.networks $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.optimizers $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
