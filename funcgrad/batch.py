@@ -85,8 +85,8 @@ class Batch(Trace):
 
 def _is_view(primitive: Primitive, result: Any, ans: Any, x: Any) -> bool:
     """Tell whether each example's result shares the memory of its argument."""
-    if primitive.name == "getitem" and not result.shape:
-        return False  # an entry is a scalar, whatever the batch of entries is
+    if x.ndim == 1 or (primitive.name == "getitem" and not result.shape):
+        return False  # an example without axes is a number, and an entry is one: no memory to share
     if isinstance(ans, Tracer):
         return ans._view is not None
     return np.may_share_memory(ans, x)
