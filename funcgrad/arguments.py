@@ -256,7 +256,8 @@ def as_input(x: Any, verb: str, label: Callable[[], str]) -> Any:
 
 def _fix_input(x: Any, verb: str) -> str:
     choose = "choose the arguments to differentiate with argnums="
-    if verb in ("vjp", "jvp"):  # which differentiate all that they get
+    whole = verb in ("vjp", "jvp", "check_grads")  # which differentiate all that they get
+    if whole:
         choose = f"if it is a setting, close over it: {verb}(lambda x: f(x, n), ...)"
     if isinstance(x, (bool, int, np.integer, np.bool_)):
         return f"pass a float: {float(x)}; {choose}"
@@ -264,7 +265,7 @@ def _fix_input(x: Any, verb: str) -> str:
         return "pass a plain array: np.asarray(x)"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return f"convert it: x.astype(float); {choose}"
-    if verb in ("vjp", "jvp"):
+    if whole:
         return f"leaves must be floating-point or complex arrays; {choose}"
     return (
         "leaves must be floating-point or complex arrays; pass anything else in an argument that argnums "

@@ -85,8 +85,8 @@ class Batch(Trace):
 
 def _is_view(primitive: Primitive, result: Any, ans: Any, x: Any) -> bool:
     """Tell whether each example's result shares the memory of its argument."""
-    if primitive.name == "getitem" and not result.shape:
-        return False  # an entry is a scalar, whatever the batch of entries is
+    if x.ndim == 1 or (primitive.name == "getitem" and not result.shape):
+        return False  # an example without axes is a number, and an entry is one: no memory to share
     if isinstance(ans, Tracer):
         return ans._view is not None
     return np.may_share_memory(ans, x)
@@ -154,12 +154,13 @@ class BatchTracer(Tracer):
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]  # type: ignore[no-any-return]
 
-    def _depends_on_data(self, what: str) -> NoReturn:
+    def _depends_on_data(
+        self, what: str, fix: str = "choose entry by entry with np.where"
+    ) -> NoReturn:
         raise fail(
             TracerConversionError,
             f"{what} of a mapped value: it differs from example to example under vmap.",
-            "choose entry by entry with np.where, or run the examples one by one: "
-            'vmap(f, fallback="loop")',
+            f'{fix}, or run the examples one by one: vmap(f, fallback="loop")',
         )
 
     def _refuse_array(self) -> NoReturn:
@@ -186,7 +187,11 @@ class BatchTracer(Tracer):
         return int(self._depends_on_data("int()"))
 
     def __float__(self) -> Any:
-        return self._depends_on_data("float()")
+        return self._depends_on_data(
+            "float()",
+            "use np.sin in place of math.sin and the like, write into np.zeros_like(x) or use np.stack "
+            "in place of plain[i] = x",
+        )
 
     def _refuse_index(self) -> NoReturn:
         self._depends_on_data("an index or a count")

@@ -177,7 +177,9 @@ class _Check:
         draw = self.rng.standard_normal(np.shape(x))
         if dtype.kind == "c":
             draw = draw + 1j * self.rng.standard_normal(np.shape(x))
-        return np.asarray(draw, dtype)
+        out = np.empty_like(x, dtype=dtype)  # in the memory order of x, which order="K" depends on
+        out[...] = draw
+        return out
 
     def difference(self, f: Any, args: Any, direction: Any) -> Any:
         """Return the central difference of `f` along a direction."""

@@ -32,6 +32,7 @@ from funcgrad.errors import (
     message,
     user_line,
 )
+from funcgrad.testing import check_grads
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -514,13 +515,15 @@ def test_vjp_and_jvp_say_so_too(argument):
 
 @pytest.mark.parametrize("argument", [2, "relu", np.arange(3)])
 def test_the_fix_is_one_that_the_transform_has(argument):
-    for call in (vjp, lambda f, n: jvp(f, (n,), (n,))):
+    for call in (vjp, lambda f, n: jvp(f, (n,), (n,)), lambda f, n: check_grads(f, (n,))):
         error = caught(call, lambda w: 0.0, argument)
         assert "close over it" in str(error)
         assert "argnum" not in str(error)
     assert "argnums" in str(caught(grad(lambda w: 0.0), argument))
     assert "has_aux" not in str(caught(vmap(lambda x: "text"), np.ones(2)))
     assert "has_aux" in str(caught(vjp, lambda x: "text", 1.0))
+    written = caught(vmap(lambda x: np.zeros(2).__setitem__(0, x)), np.ones(2))
+    assert "write into np.zeros_like(x)" in str(written)
 
 
 def test_a_name_with_a_default_that_is_not_passed_is_asked_for():

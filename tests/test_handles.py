@@ -459,6 +459,22 @@ def test_a_0d_array_is_written_in_place_and_a_number_is_not():
     assert (value, gradient) == (9, 6)  # (t + 1)^2
 
 
+@pytest.mark.parametrize(
+    "expand", [np.atleast_1d, lambda t: t[None], lambda t: t.reshape(1), np.ravel]
+)
+def test_a_number_has_no_views_in_vmap_either(expand):
+    def fun(t):
+        s = np.sum(t) * t[0]
+        v = expand(s)
+        v *= 2.0
+        return s * v[0]
+
+    rows = np.array([[1.0, 2.0], [3.0, -1.0]])
+    assert np.array_equal(vmap(fun)(rows), [fun(row) for row in rows])
+    assert np.array_equal(vmap(grad(fun))(rows), [grad(fun)(row) for row in rows])
+    assert np.array_equal(grad(lambda t: np.sum(vmap(fun)(t)))(rows), [grad(fun)(r) for r in rows])
+
+
 @pytest.mark.parametrize("view", [np.flip, np.transpose, lambda y: y[:, ::-1], lambda y: y[1:].T])
 def test_a_write_leaves_the_layout_in_memory_as_it_is(view):
     """Whether ravel gives a view depends on the layout."""

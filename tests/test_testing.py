@@ -90,6 +90,12 @@ def test_arguments_are_not_changed():
     assert x.tolist() == X.tolist()
 
 
+@pytest.mark.parametrize("order", "CFKA")
+def test_arguments_keep_their_memory_order(order):
+    for x in (np.arange(6.0).reshape(2, 3).T, np.ones((2, 1, 3)).transpose(2, 0, 1)):
+        check_grads(lambda x: np.ravel(x, order=order) ** 2, (x,))
+
+
 def test_a_list_of_arguments_will_do():
     check_grads(lambda a, b: a * b, [X, X])
 
