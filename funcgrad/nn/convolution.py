@@ -17,7 +17,8 @@ from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
 from funcgrad.nn.fused import Fused, Needs
 from funcgrad.nn.initializers import Initializer, xavier_normal, zeros
-from funcgrad.nn.protocol import STATIC, Params, check_params, check_positive, shape_of
+from funcgrad.nn.protocol import STATIC, Params, check_params, shape_of
+from funcgrad.nn.settings import check_positive, check_start
 from funcgrad.nn.windows import Padding, Windows, check_padding, per_axis
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
@@ -197,6 +198,7 @@ class _Convolution:
                 f"{self.in_channels} and {self.out_channels} channels do not divide so."
             )
             raise fail(ArgumentError, what, "groups must divide in_channels and out_channels.")
+        check_start(self)
 
     @functools.cached_property
     def windows(self) -> Windows:

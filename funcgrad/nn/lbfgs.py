@@ -12,8 +12,8 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn.optimizers import STATIC, PyTree
+from funcgrad.nn.settings import check_positive
 
 __all__ = ["LBFGS"]
 
@@ -49,7 +49,7 @@ class LBFGS:
     Raises
     ------
     ArgumentError
-        If `memory` is less than 1.
+        If `memory` is no positive integer.
 
     References
     ----------
@@ -79,9 +79,7 @@ class LBFGS:
     needs_function: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.memory >= 1:
-            what = f"LBFGS needs memory >= 1, but got {self.memory!r}."
-            raise fail(ArgumentError, what, "write nn.LBFGS(memory=10).")
+        check_positive(self, memory=self.memory)
 
     def init(self, params: PyTree) -> dict[str, Any]:
         """Return the state before the first step: no changes of parameters and gradient seen."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
+from funcgrad.nn.settings import check_number, check_rate, check_switch
 
 __all__ = ["SGD", "Optimizer", "sgd"]
 
@@ -132,15 +133,11 @@ class Optimizer:
             raise fail(StructureError, what, "start from init(params) of the same optimizer.")
 
     def _check(self, **bounds: float) -> None:
-        """Check that the named settings are not negative, and below their bound."""
-        for name, bound in bounds.items():
-            value = getattr(self, name)
-            # A traced setting, as in a sweep by vmap, has no value to look at; a schedule neither.
-            if isinstance(value, (int, float, np.floating)) and not 0 <= value < bound:
-                limit = "" if bound == np.inf else f" and {name} < {bound:g}"
-                kind = type(self).__name__
-                what = f"{kind} needs {name} >= 0{limit}, but got {value!r}."
-                raise fail(ArgumentError, what, f"write for instance nn.{kind}(lr=0.01).")
+        """Check `lr`, and that the named settings are not negative, and below their bound."""
+        check_rate(self, "lr", self.lr)
+        for name, bound in {"weight_decay": np.inf, **bounds}.items():
+            usual = getattr(type(self), name)
+            check_number(self, name, getattr(self, name), usual, least=0, below=bound)
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ class SGD(Optimizer):
     lr : float, or callable
         The learning rate, or a function of the number of steps taken, such as `CosineDecay`.
     momentum : float, default 0
-        0 is plain gradient descent, which keeps no velocity.
+        Below 1; 0 is plain gradient descent, which keeps no velocity.
     nesterov : bool, default False
     weight_decay : float, default 0
         ``weight_decay * p`` is added to the gradient.
@@ -166,7 +163,7 @@ class SGD(Optimizer):
     Raises
     ------
     ArgumentError
-        If a setting is negative, or `nesterov` has no momentum.
+        If a setting is out of its range, or `nesterov` has no momentum.
 
     References
     ----------
@@ -191,7 +188,8 @@ class SGD(Optimizer):
     mask: Any = field(default=None, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        self._check(lr=np.inf, momentum=np.inf, weight_decay=np.inf)
+        self._check(momentum=1)
+        check_switch(self, "nesterov")
         if self.nesterov and is_zero(self.momentum):
             what = "SGD got nesterov=True without momentum."
             raise fail(ArgumentError, what, "write nn.SGD(lr=0.1, momentum=0.9, nesterov=True).")

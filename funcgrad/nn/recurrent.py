@@ -15,8 +15,9 @@ from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array, relu, tanh
 from funcgrad.nn.initializers import Initializer, orthogonal, xavier_uniform, zeros
 from funcgrad.nn.layers import affine
-from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params, check_positive
+from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params
 from funcgrad.nn.recurrence import gru_step, lstm_states, lstm_step, run
+from funcgrad.nn.settings import check_number, check_positive, check_start, check_switch
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
@@ -44,6 +45,7 @@ class _Recurrent:
 
     def __post_init__(self) -> None:
         check_positive(self, in_dim=self.in_dim, hidden_dim=self.hidden_dim)
+        check_start(self)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         n, width = self.hidden_dim, self.GATES * self.hidden_dim
@@ -85,6 +87,10 @@ class _Cell(_Recurrent):
 
 class _Layer(_Recurrent):
     return_sequence: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_switch(self, "return_sequence")
 
     def apply(self, params: Params, x: Array) -> Array:
         """Map x of shape (..., time, in_dim) to (..., time, H), or the last step's (..., H)."""
@@ -274,6 +280,10 @@ class _LSTM(_Recurrent):
     forget_bias: float = field(default=1.0, kw_only=True, repr=False, metadata=STATIC)
 
     GATES: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "forget_bias", self.forget_bias, 1.0)
 
     def init(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """Draw ``(w, u, b)``, of shapes (in_dim, 4 H), (H, 4 H) and (4 H,)."""
