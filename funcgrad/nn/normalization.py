@@ -279,7 +279,7 @@ class BatchNorm:
             what = (
                 f"{self} needs more than one value per feature to train, but x has shape {x.shape}."
             )
-            raise fail(ShapeError, what, "take larger batches, or nn.LayerNorm.")
+            raise fail(ShapeError, what, "take larger batches, the last one too, or nn.LayerNorm.")
         mean = x.mean(axis=axes)
         centred = x - mean
         return mean, (centred * centred).mean(axis=axes), count
