@@ -346,3 +346,14 @@ def test_a_singular_covariance_counts_the_space_it_spans(rank):
         np.eye(3)[0], np.zeros(3), np.diag([0.0, 1.0, 2.0]), allow_singular=True
     )
     assert outside == -np.inf
+
+
+def test_a_missing_function_is_scipys_and_refuses_traced_arguments():
+    assert stats.vonmises.cdf(0.3, 1.0, 0.1, 2.0) == reference.vonmises.cdf(0.3, 1.0, 0.1, 2.0)
+    assert stats.betabinom.cdf(2, 5, 1.5, 2.0) == reference.betabinom.cdf(2, 5, 1.5, 2.0)
+    for name, fun in (
+        ("vonmises.cdf", lambda x: stats.vonmises.cdf(x, 1.0)),
+        ("betabinom.sf", lambda a: stats.betabinom.sf(2, 5, a, 2.0)),
+    ):
+        with pytest.raises(UnsupportedError, match=f"scipy.stats.{name} has no derivative rule"):
+            grad(fun)(1.0)
