@@ -170,6 +170,9 @@ def plot_history(history: History, path: Any = None) -> Any:
     from matplotlib.figure import Figure
 
     names = [name for name in ("loss", "metric") if name in history]
+    if not names:
+        what = f"plot_history needs the history of an epoch or more, but got {history!r}."
+        raise fail(ArgumentError, what, "pass fit(...).history.")
     figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
         for curve, label in ((name, "training"), (f"validation_{name}", "validation")):

@@ -49,13 +49,14 @@ def sgd(params: PyTree, grads: PyTree, lr: float) -> PyTree:
     ShapeError
         If a gradient has not the shape of its parameter.
     ArgumentError
-        If a parameter is not of a floating or complex dtype.
+        If a parameter is not of a floating or complex dtype, or `lr` is negative.
 
     Examples
     --------
     >>> sgd({"w": np.array([1.0, 2.0])}, {"w": np.array([1.0, -1.0])}, lr=0.5)
     {'w': array([0.5, 2.5])}
     """
+    check_number("sgd", "lr", lr, 0.01, least=0)
     flat, treedef = tree.flatten(params)
     flat_grads = tree.flatten_like(treedef, grads, "grads")
     lr = weak(lr)
@@ -120,7 +121,14 @@ class Optimizer:
         if self.mask is None:
             return [rate] * len(tree.leaves(params))
         mask = self.mask(params) if callable(self.mask) else self.mask
-        return [rate if on else None for on in tree.broadcast_prefix(mask, params, "mask")]
+        switches = tree.broadcast_prefix(mask, params, "mask")
+        for on in switches:
+            if np.ndim(on) or np.asarray(on).dtype != np.bool_:
+                what = (
+                    f"the mask of {type(self).__name__} is made of True and False, but has {on!r}."
+                )
+                raise fail(ArgumentError, what, "one of them for each parameter, or for a subtree.")
+        return [rate if on else None for on in switches]
 
     def _check_state(self, state: PyTree, names: tuple[str, ...]) -> None:
         expected = {"step", *names}

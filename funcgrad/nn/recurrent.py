@@ -63,6 +63,18 @@ class _Recurrent:
         """Return what the first step starts from: zeros of shape (*batch, H)."""
         return np.zeros((*batch, self.hidden_dim), dtype)
 
+    def _carry(self, carry: Carry, batch: tuple[int, ...], dtype: DTypeLike) -> Carry:
+        """Return the carry to start from; raise for one of another form, which might still broadcast."""
+        start = self.init_carry(batch, dtype)
+        if carry is None:
+            return start
+        if _shapes_of(carry) != _shapes_of(start):
+            what = (
+                f"{self} needs a carry of shape {_shapes_of(start)}, but got {_shapes_of(carry)}."
+            )
+            raise fail(ShapeError, what, "pass what the last call returned, or None to start.")
+        return carry
+
     def _step(self, params: Params, z: Array, carry: Carry) -> Carry:
         """Return the next carry; z is what the input gives to the gates."""
         raise NotImplementedError
@@ -70,6 +82,13 @@ class _Recurrent:
     def _output(self, carry: Carry) -> Array:
         """Return h."""
         return carry
+
+
+def _shapes_of(carry: Carry) -> Any:
+    """Return the shape of h, or a tuple of the shapes of h and c."""
+    if isinstance(carry, (tuple, list)):
+        return tuple([np.shape(part) for part in carry])
+    return np.shape(carry)
 
 
 class _Cell(_Recurrent):
@@ -80,8 +99,7 @@ class _Cell(_Recurrent):
         """
         params = check_params(self, params, **self._shapes())
         check_last_axis(self, x, self.in_dim)
-        if carry is None:
-            carry = self.init_carry(x.shape[:-1], x.dtype)
+        carry = self._carry(carry, x.shape[:-1], x.dtype)
         return self._step(params, affine(x, params[0], params[2]), carry)
 
 
@@ -105,8 +123,7 @@ class _Layer(_Recurrent):
             raise fail(ShapeError, what, "a sequence has at least one step.")
         *lead, steps, width = x.shape
         batch = math.prod(lead)
-        if carry is None:
-            carry = self.init_carry(tuple(lead), x.dtype)
+        carry = self._carry(carry, tuple(lead), x.dtype)
         x = x if len(lead) == 1 else x.reshape(batch, steps, width)
         states, carry = self._scan(params, x, carry, tuple(lead))
         if not self.return_sequence:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from funcgrad import grad, nn, vmap
-from funcgrad.errors import ArgumentError, ShapeError
+from funcgrad.errors import ArgumentError, ShapeError, StructureError
 
 REFUSED = {
     "SGD needs lr >= 0": [
@@ -159,3 +159,47 @@ def test_an_error_names_its_place_in_a_residual():
         block.apply(params, np.ones((2, 3)))
     with pytest.raises(ShapeError, match=r"^layer of Residual: Linear"):
         block.apply(params, np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("layer", [nn.RNN(3, 4), nn.GRU(3, 4), nn.LSTM(3, 4)], ids=repr)
+def test_a_carry_of_another_shape_is_refused(layer):
+    params = layer.init(np.random.default_rng(0))
+    x = np.ones((5, 6, 3))
+    _, carry = layer.scan(params, x)
+    turned = tuple(part.T for part in carry) if isinstance(carry, tuple) else carry.T
+    for other in (turned, (carry, carry), np.zeros((1, 4))):
+        with pytest.raises(ShapeError, match="needs a carry of shape"):
+            layer.scan(params, x, other)
+
+
+def test_a_carry_of_a_cell_is_never_broadcast():
+    cell = nn.GRUCell(3, 4)
+    with pytest.raises(ShapeError, match=r"carry of shape \(5, 4\), but got \(1, 4\)"):
+        cell.apply(cell.init(np.random.default_rng(0)), np.ones((5, 3)), np.ones((1, 4)))
+
+
+@pytest.mark.parametrize("mask", ["w", {"w": np.array([True, False])}, {"w": 1.0}])
+def test_a_mask_is_made_of_true_and_false(mask):
+    params = {"w": np.ones(2)}
+    opt = nn.AdamW(mask=mask)
+    with pytest.raises(ArgumentError, match="mask of AdamW is made of True and False"):
+        opt.update(params, opt.init(params), params)
+
+
+def test_lbfgs_asks_for_the_function():
+    opt, x = nn.LBFGS(), np.ones(2)
+    with pytest.raises(
+        ArgumentError, match="the function in place of gradients, but got a ndarray"
+    ):
+        opt.update(x, opt.init(x), x)
+    with pytest.raises(ArgumentError, match=r"returns \(value, grads\), but got a float64"):
+        opt.minimize(np.sum, x)
+    with pytest.raises(
+        StructureError, match="LBFGS keeps a dict of step, changes and grad_changes"
+    ):
+        opt.update(lambda x: (x.sum(), x), nn.Adam().init(x), x)
+
+
+def test_a_class_is_no_model():
+    with pytest.raises(ArgumentError, match="the model of summary is the class Linear"):
+        nn.summary(nn.Linear, (1, 2))

@@ -84,7 +84,7 @@ def test_the_von_mises_distribution(kind):
     np.testing.assert_allclose(fun(*args), expected(*args), rtol=1e-12)
     check_grads(fun, args, order=2)
     with pytest.raises(UnsupportedError, match=r"vonmises\.cdf"):
-        stats.vonmises.cdf(0.3, 1.4)
+        grad(stats.vonmises.cdf)(0.3, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["ppf", "isf"])
@@ -118,7 +118,7 @@ def test_functions_of_a_count(name, kind):
     args = DISCRETE[name]
     if name == "betabinom" and "pmf" not in kind:
         with pytest.raises(UnsupportedError, match="betabinom"):
-            getattr(stats.betabinom, kind)(K, *args)
+            grad(getattr(stats.betabinom, kind), argnums=3)(1, *[np.ravel(a)[0] for a in args])
         return
     fun = getattr(getattr(stats, name), kind)
     for k in (K, K - 2, K + 4, K + 0.5):
