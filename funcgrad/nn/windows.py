@@ -2,7 +2,7 @@
 
 A window has `kernel` entries along each spatial axis, `dilation` apart; neighbouring windows are
 `stride` apart. Entry t of all windows is one strided slice of the array, so a sum over windows and
-its transpose are a few slices each. Must not know layers. Read next: `convolution.py`.
+its transpose are a few slices each. Must not know layers. Read next: `convolving.py`.
 """
 
 import itertools
