@@ -164,11 +164,17 @@ def save_figure(runs: dict[str, list[Run]], path: Path) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=positive, default=30, help="passes over the images (30)")
-    parser.add_argument("--repeats", type=positive, default=5, help="trainings per loss (5)")
+    parser.add_argument("--epochs", type=positive, help="passes over the images (30, quick 3)")
+    parser.add_argument("--repeats", type=positive, help="trainings per loss (5, quick 1)")
     parser.add_argument("--seed", type=int, default=0, help="of splits and weights (0)")
+    parser.add_argument("--quick", action="store_true", help="a short run, for a first look")
     parser.add_argument("--output", type=Path, default=Path("output"), help="folder (output)")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.epochs is None:
+        options.epochs = 3 if options.quick else 30
+    if options.repeats is None:
+        options.repeats = 1 if options.quick else 5
+    return options
 
 
 def positive(text: str) -> int:

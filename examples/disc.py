@@ -207,15 +207,21 @@ def save_figure(runs: list[Run], path: Path) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=positive, default=500, help="steps of descent (500)")
-    parser.add_argument("--repeats", type=positive, default=20, help="trainings (20)")
+    parser.add_argument("--epochs", type=positive, help="steps of descent (500, quick 50)")
+    parser.add_argument("--repeats", type=positive, help="trainings (20, quick 2)")
     parser.add_argument("--seed", type=int, default=0, help="of data and weights (0)")
     parser.add_argument("--gain", type=float, default=2**0.5, help="of the Xavier weights (1.414)")
+    parser.add_argument("--quick", action="store_true", help="a short run, for a first look")
     parser.add_argument("--output", type=Path, default=Path("output"), help="folder (output)")
     parser.add_argument(
         "--no-torch", dest="torch", action="store_false", help="do not time PyTorch, if installed"
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.epochs is None:
+        options.epochs = 50 if options.quick else 500
+    if options.repeats is None:
+        options.repeats = 2 if options.quick else 20
+    return options
 
 
 def positive(text: str) -> int:

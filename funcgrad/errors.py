@@ -259,8 +259,9 @@ def is_own(frame: FrameType) -> bool:
 
 
 def is_internal(frame: FrameType) -> bool:
-    """Tell whether a frame is this package's, NumPy's or SciPy's."""
-    return is_own(frame) or _is_of(frame, "numpy", _NUMPY) or _package(frame) == "scipy"
+    """Tell whether a frame is this package's, NumPy's, SciPy's, or that of a property's cache."""
+    known = is_own(frame) or _is_of(frame, "numpy", _NUMPY)
+    return known or _package(frame) in ("scipy", "functools")
 
 
 def _is_of(frame: FrameType, package: str, folder: str) -> bool:

@@ -6,7 +6,7 @@ module that an optional package must be installed for to import it; nothing here
 
 # mypy: disable-error-code="import-untyped,import-not-found"
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from sklearn.utils.validation import (  # noqa: TID253
 
 from funcgrad import nn
 from funcgrad.errors import ArgumentError, fail
+from funcgrad.nn.settings import check_number
 from funcgrad.training import fit
 
 __all__ = ["NetworkClassifier", "NetworkRegressor"]
@@ -75,6 +76,10 @@ class _Network(BaseEstimator):  # type: ignore[misc]
     def _build(self, n_in: int, n_out: int, dtype: Any) -> Any:
         if callable(self.hidden):
             return self.hidden(n_in, n_out)
+        hidden: Any = self.hidden
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable):
+            what = f"hidden is a sequence of widths, or a function, but got {hidden!r}."
+            raise fail(ArgumentError, what, "write hidden=(64,) for one hidden layer.")
         layers: list[Any] = []
         for narrow, wide in pairwise((n_in, *self.hidden)):
             layers += [nn.Linear(narrow, wide, nn.he_normal, dtype=dtype), nn.ReLU()]
@@ -82,6 +87,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         return nn.Sequential(*layers, nn.Linear(last, n_out, dtype=dtype))
 
     def _split(self, x: Any, targets: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+        check_number(self, "validation_fraction", self.validation_fraction, 0.1, above=0, below=1)
         count = round(self.validation_fraction * len(x))
         if not 0 < count < len(x):
             what = (

@@ -4,21 +4,21 @@ Read `fit` as an example: when your loop differs, write it yourself in the same 
 reached as ``nn.fit``; it is not part of `funcgrad.nn`, which knows no transforms.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from funcgrad import tree
-from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.batching import PyTree, batches, check_counts, check_pair, count_examples
+from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn import apply_layer, init_state
+from funcgrad.nn.protocol import check_layer
 from funcgrad.transforms import value_and_grad
 
 __all__ = ["Fitted", "batches", "fit", "plot_history"]
 
-PyTree: TypeAlias = Any
 _AT_ONCE = 1000  # examples of the validation data, lest convolutions need memory for all
 
 History: TypeAlias = dict[str, list[float]]
@@ -31,47 +31,6 @@ class Fitted(NamedTuple):
     params: PyTree
     state: PyTree
     history: History
-
-
-def batches(
-    data: PyTree, batch_size: int | None, rng: np.random.Generator | None = None
-) -> Iterator[PyTree]:
-    """Go through the data once; the last batch may be smaller.
-
-    Parameters
-    ----------
-    data : pytree of arrays of shape (N, ...)
-        The examples are along the first axis.
-    batch_size : int or None
-        None is all the data in one batch.
-    rng : numpy.random.Generator, optional
-        Draws a random order; by default the order is that of the data.
-
-    Yields
-    ------
-    pytree
-        Like `data`, with up to `batch_size` examples.
-
-    Raises
-    ------
-    ShapeError
-        If the arrays have not one length.
-
-    Examples
-    --------
-    >>> [y.tolist() for x, y in batches((np.zeros((5, 2)), np.arange(5)), 2)]
-    [[0, 1], [2, 3], [4]]
-    """
-    count = _count(data)
-    size = count if batch_size is None else batch_size
-    if rng is None and size >= count:
-        yield data
-        return
-    order = np.arange(count) if rng is None else rng.permutation(count)
-    flat, treedef = tree.flatten(data)
-    for start in range(0, count, max(size, 1)):
-        chosen = order[start : start + size]
-        yield tree.unflatten(treedef, [array[chosen] for array in flat])
 
 
 def fit(
@@ -141,7 +100,7 @@ def fit(
     ArgumentError
         If an option is out of its range, or `patience` comes without `validation`.
     ShapeError
-        If the arrays of the data have not one length.
+        If the arrays of the data have not one length, or hold no example.
 
     Examples
     --------
@@ -154,13 +113,15 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    _check(epochs, batch_size, patience, validation)
-    rng = np.random.default_rng(seed)
+    _check_parts(model, loss, optimizer, metric)
+    _check_options(epochs, batch_size, patience, validation)
+    check_pair("data", data)
+    rng, callbacks = np.random.default_rng(seed), _as_callbacks(callbacks)
     params = model.init(rng) if params is None else params
     state, opt_state = init_state(model), optimizer.init(params)
     step = _step(model, loss, optimizer, rng)
     history: History = {}
-    best, lowest, waited = (params, state), np.inf, 0
+    best = _Best(patience)
     with _bar(epochs, progress) as bar:
         try:
             for epoch in bar:
@@ -169,22 +130,21 @@ def fit(
                     params, state, opt_state, value, outputs = step(
                         params, state, opt_state, inputs, targets
                     )
-                    measured.add(_measures(value, metric, outputs, targets), _count(targets))
+                    measured.add(
+                        _measures(value, metric, outputs, targets), count_examples(targets)
+                    )
                 row = measured.mean()
                 if validation is not None:
                     held_out = _evaluate(model, loss, metric, params, state, validation)
                     row |= {f"validation_{name}": value for name, value in held_out.items()}
-                    waited = 0 if held_out["loss"] < lowest else waited + 1
-                    if not waited:
-                        best, lowest = (params, state), held_out["loss"]
+                    best.see(held_out["loss"], (params, state))
                 _record(history, row | {"seconds": perf_counter() - started})
                 bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()})
-                stops = [callback(epoch, params, history) is True for callback in callbacks]
-                if any(stops) or (patience is not None and waited >= patience):
+                if any([_is_true(call(epoch, params, history)) for call in callbacks]) or best.over:
                     break
         except KeyboardInterrupt:
             pass  # whoever interrupts has seen enough, and gets what there is
-    return Fitted(*((params, state) if lowest == np.inf else best), history)
+    return Fitted(*(best.kept or (params, state)), history)
 
 
 def plot_history(history: History, path: Any = None) -> Any:
@@ -210,6 +170,9 @@ def plot_history(history: History, path: Any = None) -> Any:
     from matplotlib.figure import Figure
 
     names = [name for name in ("loss", "metric") if name in history]
+    if not names:
+        what = f"plot_history needs the history of an epoch or more, but got {history!r}."
+        raise fail(ArgumentError, what, "pass fit(...).history.")
     figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
         for curve, label in ((name, "training"), (f"validation_{name}", "validation")):
@@ -251,6 +214,24 @@ def _step(
     return step
 
 
+class _Best:
+    """What was kept when the validation loss was lowest; over when that is `patience` epochs ago."""
+
+    def __init__(self, patience: int | None) -> None:
+        self.patience = np.inf if patience is None else patience
+        self.kept: tuple[PyTree, PyTree] | None = None
+        self.lowest, self.waited = np.inf, 0
+
+    def see(self, loss: float, current: tuple[PyTree, PyTree]) -> None:
+        self.waited += 1
+        if loss < self.lowest:
+            self.kept, self.lowest, self.waited = current, loss, 0
+
+    @property
+    def over(self) -> bool:
+        return self.waited >= self.patience
+
+
 class _Mean:
     """The mean of named numbers, weighted by the number of examples behind them."""
 
@@ -273,7 +254,9 @@ def _evaluate(
     measured = _Mean()
     for inputs, targets in batches(data, _AT_ONCE):
         outputs, _ = apply_layer(model, params, inputs, state=state)
-        measured.add(_measures(loss(outputs, targets), metric, outputs, targets), _count(targets))
+        measured.add(
+            _measures(loss(outputs, targets), metric, outputs, targets), count_examples(targets)
+        )
     return measured.mean()
 
 
@@ -287,28 +270,44 @@ def _record(history: History, row: dict[str, float]) -> None:
         history.setdefault(name, []).append(value)
 
 
-def _count(data: PyTree) -> int:
-    """Return the number of examples, which every array must have."""
-    counts = [np.shape(leaf)[0] if np.ndim(leaf) else None for leaf in tree.leaves(data)]
-    if not counts or None in counts or len(set(counts)) > 1:
-        found = {path: np.shape(leaf) for path, leaf in zip(tree.paths(data), tree.leaves(data))}
-        what = f"the data needs arrays of one length, the number of examples, but has {found}."
-        raise fail(ShapeError, what, "give (inputs, targets), the examples along the first axis.")
-    return int(counts[0])  # type: ignore[arg-type]
+def _check_parts(model: Any, loss: Any, optimizer: Any, metric: Any) -> None:
+    check_layer("the model of fit", model)
+    if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
+        what = f"fit needs an optimizer, but got {optimizer!r}."
+        raise fail(ArgumentError, what, "pass an instance, such as nn.Adam(0.001).")
+    if not callable(loss):
+        what = f"the loss of fit is a function (outputs, targets) -> number, but got {loss!r}."
+        raise fail(ArgumentError, what, "for instance nn.mean_squared_error.")
+    if metric is not None and not callable(metric):
+        what = f"the metric of fit is a function (outputs, targets) -> number, but got {metric!r}."
+        raise fail(ArgumentError, what, "leave it out to measure the loss alone.")
 
 
-def _check(epochs: int, batch_size: int | None, patience: int | None, validation: Any) -> None:
-    for name, value, least in (
-        ("epochs", epochs, 0),
-        ("batch_size", batch_size, 1),
-        ("patience", patience, 1),
-    ):
-        if value is not None and not value >= least:
-            what = f"fit needs {name} >= {least}, but got {value!r}."
-            raise fail(ArgumentError, what, f"for instance {name}=10.")
-    if patience is not None and validation is None:
+def _check_options(epochs: Any, batch_size: Any, patience: Any, validation: Any) -> None:
+    if epochs is None:
+        what = "fit needs a number of epochs, but got None."
+        raise fail(ArgumentError, what, "for instance epochs=10.")
+    check_counts("fit", 0, epochs=epochs)
+    check_counts("fit", 1, batch_size=batch_size, patience=patience)
+    if validation is not None:
+        check_pair("validation", validation)
+    elif patience is not None:
         what = "fit got patience= without validation=, so nothing tells when to stop."
         raise fail(ArgumentError, what, "pass validation=(inputs, targets).")
+
+
+def _as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return callbacks as a tuple: an iterator would serve the first epoch only."""
+    calls = tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
+    for call in calls:
+        if not callable(call):
+            what = f"callbacks of fit are functions (epoch, params, history), but got {call!r}."
+            raise fail(ArgumentError, what, "pass a list of functions.")
+    return calls
+
+
+def _is_true(answer: Any) -> bool:
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 class _Silent(list[int]):

@@ -61,6 +61,14 @@ def test_help_and_wrong_arguments(example, capsys):
     assert left.value.code == 2
 
 
+@pytest.mark.parametrize("example", [disc, digits])
+def test_a_quick_run_is_shorter_and_gives_way_to_numbers(example):
+    whole, quick = example.parse([]), example.parse(["--quick"])
+    assert quick.epochs < whole.epochs
+    assert quick.repeats < whole.repeats
+    assert example.parse(["--quick", "--epochs", "7"]).epochs == 7
+
+
 def test_the_disc_is_half_of_the_square():
     points, targets = disc.draw_points(np.random.default_rng(0))
     assert points.shape == targets.shape == (1000, 2)

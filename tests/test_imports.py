@@ -42,6 +42,7 @@ ORDER = [
     "inspection.*",
     "testing",
     "nn.*",
+    "batching",
     "training",
     "sklearn",
     "scipy.*",

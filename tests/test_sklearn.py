@@ -98,3 +98,9 @@ def test_single_precision_is_kept(iris):
 def test_prediction_needs_training(iris):
     with pytest.raises(NotFittedError):
         NetworkRegressor().predict(iris[0])
+
+
+@pytest.mark.parametrize("hidden", [16, "16"])
+def test_hidden_is_a_sequence(hidden):
+    with pytest.raises(ArgumentError, match="hidden is a sequence of widths, or a function"):
+        NetworkClassifier(hidden).fit(np.eye(4), [0, 1, 0, 1])

@@ -230,7 +230,7 @@ def test_options_are_checked(data, options, message):
 
 def test_inputs_and_targets_have_one_length():
     data = np.ones((5, 2)), np.ones((4, 1))
-    with pytest.raises(ShapeError, match=r"'\[0\]': \(5, 2\), '\[1\]': \(4, 1\)"):
+    with pytest.raises(ShapeError, match=r"\[0\]: \(5, 2\), \[1\]: \(4, 1\)"):
         nn.fit(MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 1)
     with pytest.raises(ShapeError, match="one length"):
         nn.fit(MODEL, nn.mean_squared_error, (np.float64(1), np.ones(1)), nn.SGD(0.1), 1)
@@ -243,3 +243,63 @@ def test_networks_load_without_the_training_loop():
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="no attribute 'fit_all'"):
         nn.fit_all  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": nn.Linear}, "the model of fit is the class Linear"),
+        ({"loss": "mse"}, "the loss of fit is a function"),
+        ({"metric": "accuracy"}, "the metric of fit is a function"),
+        ({"optimizer": nn.Adam}, "fit needs an optimizer, but got <class"),
+        ({"optimizer": "adam"}, "fit needs an optimizer, but got 'adam'"),
+        ({"epochs": 2.5}, "fit needs an integer epochs >= 0, but got 2.5"),
+        ({"epochs": None}, "fit needs a number of epochs"),
+        ({"batch_size": "a"}, "fit needs an integer batch_size >= 1, but got 'a'"),
+        ({"callbacks": None}, "callbacks of fit are functions"),
+        ({"data": np.zeros((3, 2))}, r"pair \(inputs, targets\) as data, but got a ndarray"),
+        ({"data": np.zeros((3, 2, 1)).tolist()}, "as data, but got 3 entries"),
+        ({"data": (np.zeros((0, 1)), np.zeros((0, 1)))}, "fit got no example in data"),
+        ({"validation": 0.1}, r"pair \(inputs, targets\) as validation, but got a float"),
+        ({"validation": np.zeros((2, 0, 1))}, "as validation, but got a ndarray"),
+    ],
+)
+def test_what_fit_cannot_use_is_refused_before_the_training(data, given, message):
+    arguments = {
+        "model": MODEL,
+        "loss": nn.mean_squared_error,
+        "data": data,
+        "optimizer": nn.SGD(0.1),
+        "epochs": 1,
+    }
+    with pytest.raises((ArgumentError, ShapeError), match=message):
+        nn.fit(**(arguments | given))
+
+
+def test_batches_checks_its_size_and_its_generator():
+    x = np.zeros((5, 2))
+    for size in (0, -3, 2.5, "a"):
+        with pytest.raises(ArgumentError, match="batches needs an integer batch_size >= 1"):
+            list(training.batches(x, size))
+    with pytest.raises(ArgumentError, match="Generator, but got 0"):
+        list(training.batches(x, 2, 0))
+
+
+def test_an_error_about_lists_stays_short(data):
+    with pytest.raises(ShapeError, match=r", \.\.\.\.\n(.*\n)*.*np.asarray") as caught:
+        list(training.batches(np.zeros((500, 2)).tolist(), 2))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        [lambda epoch, params, history: np.all(np.equal(epoch, 2))],  # np.True_, not True
+        iter([lambda epoch, params, history: epoch == 2]),
+        lambda epoch, params, history: epoch == 2,
+    ],
+    ids=["numpy's True", "an iterator", "one function"],
+)
+def test_callbacks_serve_every_epoch(data, callbacks):
+    fitted = nn.fit(MODEL, nn.mean_squared_error, data, nn.SGD(0.1), 9, callbacks=callbacks)
+    assert len(fitted.history["loss"]) == 3

@@ -6,6 +6,7 @@ from funcgrad.nn import activations
 from funcgrad.nn.activations import Array, Axis
 from funcgrad.nn.layers import Stateless
 from funcgrad.nn.protocol import STATIC
+from funcgrad.nn.settings import check_axis, check_number
 
 __all__ = [
     "ELU",
@@ -91,6 +92,9 @@ class Softmax(Stateless):
 
     axis: Axis = field(default=-1, metadata=STATIC)
 
+    def __post_init__(self) -> None:
+        check_axis(self, self.axis)
+
     def function(self, x: Array) -> Array:
         return activations.softmax(x, self.axis)
 
@@ -112,6 +116,9 @@ class LeakyReLU(Stateless):
 
     slope: float = field(default=0.01, metadata=STATIC)
 
+    def __post_init__(self) -> None:
+        check_number(self, "slope", self.slope, 0.01)
+
     def function(self, x: Array) -> Array:
         return activations.leaky_relu(x, self.slope)
 
@@ -132,6 +139,9 @@ class ELU(Stateless):
     """
 
     alpha: float = field(default=1.0, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        check_number(self, "alpha", self.alpha, 1.0)
 
     def function(self, x: Array) -> Array:
         return activations.elu(x, self.alpha)
@@ -228,6 +238,9 @@ class LogSoftmax(Stateless):
     """
 
     axis: Axis = field(default=-1, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        check_axis(self, self.axis)
 
     def function(self, x: Array) -> Array:
         return activations.log_softmax(x, self.axis)

@@ -370,4 +370,6 @@ def shifted(x: Array, axis: Axis) -> Array:
     """Subtract a whole number within 1 of the largest entry: a constant for derivatives."""
     # floor has derivative zero, so its result is a plain array under grad. That is exact, since the
     # softmax does not depend on the shift. The maximum first: over short rows, a traced one is quicker.
+    if not getattr(x, "size", 1):  # nothing to shift, and no largest entry
+        return x
     return x - np.floor(np.max(x, axis=axis, keepdims=True))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from funcgrad.nn.optimizers import STATIC, Kept, LearningRate, Optimizer, Rule, is_zero
+from funcgrad.nn.settings import check_switch
 
 __all__ = ["Adagrad", "Adam", "AdamW", "RMSprop"]
 
@@ -60,7 +61,7 @@ class Adam(Optimizer):
     mask: Any = field(default=None, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        self._check(lr=np.inf, b1=1, b2=1, eps=np.inf, weight_decay=np.inf)
+        self._check(b1=1, b2=1, eps=np.inf)
 
     def _kept(self) -> Kept:
         return {"mean": np.zeros_like, "square": _real_zeros}
@@ -134,6 +135,7 @@ class RMSprop(Optimizer):
         The memory of the mean square, at least 0 and below 1.
     eps : float, default 1e-8
     momentum : float, default 0
+        Below 1.
     centered : bool, default False
     weight_decay, mask
         As in `Adam`.
@@ -166,7 +168,8 @@ class RMSprop(Optimizer):
     mask: Any = field(default=None, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        self._check(lr=np.inf, decay=1, eps=np.inf, momentum=np.inf, weight_decay=np.inf)
+        self._check(decay=1, eps=np.inf, momentum=1)
+        check_switch(self, "centered")
 
     def _kept(self) -> Kept:
         kept: Kept = {"square": _real_zeros}
@@ -241,7 +244,7 @@ class Adagrad(Optimizer):
     mask: Any = field(default=None, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        self._check(lr=np.inf, eps=np.inf, weight_decay=np.inf)
+        self._check(eps=np.inf)
 
     def _kept(self) -> Kept:
         return {"square": _real_zeros}

@@ -14,7 +14,9 @@ from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array, softmax
 from funcgrad.nn.initializers import Initializer, xavier_uniform, zeros
 from funcgrad.nn.layers import affine
-from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params, check_positive
+from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params
+from funcgrad.nn.settings import check_positive, check_start, check_switch
+from funcgrad.nn.targets import as_array
 
 __all__ = ["MultiHeadAttention", "attention"]
 
@@ -55,6 +57,7 @@ def attention(
     >>> attention(x, x, x, causal=True)[0]
     array([1., 0., 0.])
     """
+    query, key, value = as_array(query), as_array(key), as_array(value)
     if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:
         what = (
             "attention needs query (..., T, d), key (..., S, d) and value (..., S, e), but got "
@@ -62,7 +65,7 @@ def attention(
         )
         raise fail(ShapeError, what, "positions are the last axis but one.")
     scores = query @ key.mT * (1 / math.sqrt(query.shape[-1]))
-    mask = _joined_mask(mask, causal, scores.shape[-2], scores.shape[-1])
+    mask = _joined_mask(mask, causal, scores.shape)
     if mask is None:
         return softmax(scores) @ value
     # A large negative number, not -inf: a row without any True would be NaN.
@@ -70,17 +73,31 @@ def attention(
     return np.where(mask, weights, 0) @ value
 
 
-def _joined_mask(mask: Any, causal: bool, queries: int, keys: int) -> Any:
-    if mask is not None and mask.dtype != np.bool_:
-        what = f"the mask of attention is boolean, but got {mask.dtype}."
-        raise fail(ArgumentError, what, "True marks where a position may look: mask != 0.")
+def _joined_mask(mask: Any, causal: bool, shape: tuple[int, ...]) -> Any:
+    """Return the mask of scores of shape (..., T, S); None lets each position look everywhere."""
+    if mask is not None:
+        mask = as_array(mask)
+        _check_mask(mask, shape)
     if not causal:
         return mask
+    queries, keys = shape[-2:]
     if queries > keys:
         what = f"causal attention needs a key for each query, but got {queries} and {keys}."
         raise fail(ShapeError, what, "leave causal out when query and key are different sequences.")
     earlier = np.tri(queries, keys, keys - queries, dtype=bool)
     return earlier if mask is None else mask & earlier
+
+
+def _check_mask(mask: Array, shape: tuple[int, ...]) -> None:
+    if mask.dtype != np.bool_:
+        what = f"the mask of attention is boolean, but got {mask.dtype}."
+        raise fail(ArgumentError, what, "True marks where a position may look: mask != 0.")
+    fits = [m in (1, n) for m, n in zip(reversed(mask.shape), reversed(shape))]
+    if not all(fits):
+        what = f"the mask of attention, of shape {mask.shape}, does not broadcast to {shape}."
+        raise fail(
+            ShapeError, what, "a row per position of the query, a column per one of the key."
+        )
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,8 @@ class MultiHeadAttention:
                 f"MultiHeadAttention cannot split {self.features} features into {self.heads} heads."
             )
             raise fail(ArgumentError, what, "heads must divide features.")
+        check_switch(self, "causal")
+        check_start(self)
 
     def init(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """Draw ``(w_in, b_in, w_out, b_out)``."""
@@ -173,8 +192,8 @@ class MultiHeadAttention:
             query = affine(x, w_in[:, :n], b_in[:n])
             joined = affine(memory, w_in[:, n:], b_in[n:])
             key, value = joined[..., :n], joined[..., n:]
-        if mask is not None and mask.ndim > 2:
-            mask = mask[..., None, :, :]
+        if mask is not None and np.ndim(mask) > 2:
+            mask = as_array(mask)[..., None, :, :]
         heads = [self._split(part) for part in (query, key, value)]
         y = attention(*heads, mask=mask, causal=self.causal)
         y = np.swapaxes(y, -2, -3)

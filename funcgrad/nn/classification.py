@@ -11,6 +11,7 @@ import numpy as np
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn.activations import Array, shifted
 from funcgrad.nn.fused import Fused, Needs
+from funcgrad.nn.settings import check_number
 from funcgrad.nn.targets import (
     as_array,
     check_binary,
@@ -18,7 +19,6 @@ from funcgrad.nn.targets import (
     check_one_hot,
     check_reduction,
     check_same_shape,
-    check_smoothing,
     entry_per_row,
     in_dtype_of,
     is_plain,
@@ -78,7 +78,7 @@ def softmax_cross_entropy(
     0.490415
     """
     logits, labels = check_labels("softmax_cross_entropy", logits, labels)
-    check_smoothing("softmax_cross_entropy", label_smoothing)
+    check_number("softmax_cross_entropy", "label_smoothing", label_smoothing, 0.1, least=0, below=1)
     check_reduction(reduction)
     if labels.ndim < logits.ndim:
         result: Array = _cross_entropy(
@@ -171,7 +171,7 @@ def sigmoid_cross_entropy(
     """
     logits, labels = as_array(logits), as_array(labels)
     check_same_shape("sigmoid_cross_entropy", logits, labels)
-    check_smoothing("sigmoid_cross_entropy", label_smoothing)
+    check_number("sigmoid_cross_entropy", "label_smoothing", label_smoothing, 0.1, least=0, below=1)
     if is_plain(labels) and not np.all((labels >= 0) & (labels <= 1)):
         low, high = labels.min(), labels.max()
         what = f"sigmoid_cross_entropy needs labels from 0 to 1, but got {low} to {high}."

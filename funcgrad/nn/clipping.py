@@ -11,7 +11,8 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.errors import ArgumentError, StructureError, fail
-from funcgrad.nn.optimizers import STATIC, PyTree, in_dtype_of, weak
+from funcgrad.nn.optimizers import STATIC, Optimizer, PyTree, in_dtype_of, weak
+from funcgrad.nn.settings import check_number
 
 __all__ = [
     "ClipByGlobalNorm",
@@ -56,6 +57,11 @@ def clip_by_global_norm(grads: PyTree, max_norm: float) -> PyTree:
     pytree
         The same values where the norm is small enough.
 
+    Raises
+    ------
+    ArgumentError
+        If `max_norm` is not positive.
+
     References
     ----------
     R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks,
@@ -66,6 +72,7 @@ def clip_by_global_norm(grads: PyTree, max_norm: float) -> PyTree:
     >>> clip_by_global_norm({"w": np.array([3.0, 0.0]), "b": np.array([4.0])}, max_norm=1.0)
     {'w': array([0.6, 0. ]), 'b': array([0.8])}
     """
+    check_number("clip_by_global_norm", "max_norm", max_norm, 1.0, above=0)
     scale = weak(max_norm / np.maximum(global_norm(grads), max_norm))
     return tree.map(lambda g: in_dtype_of(g, g * scale), grads)
 
@@ -83,6 +90,11 @@ def clip_by_value(grads: PyTree, limit: float) -> PyTree:
     -------
     pytree
 
+    Raises
+    ------
+    ArgumentError
+        If `limit` is not positive.
+
     Examples
     --------
     >>> clip_by_value([np.array([3.0, -0.5, -2.0])], limit=1.0)
@@ -94,6 +106,7 @@ def clip_by_value(grads: PyTree, limit: float) -> PyTree:
             return np.clip(g.real, -limit, limit) + 1j * np.clip(g.imag, -limit, limit)
         return in_dtype_of(g, np.clip(g, -limit, limit))
 
+    check_number("clip_by_value", "limit", limit, 1.0, above=0)
     limit = weak(limit)
     return tree.map(cut, grads)
 
@@ -116,7 +129,7 @@ class ClipByGlobalNorm:
     max_norm: float = field(metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_positive(self, "max_norm", self.max_norm)
+        check_number(self, "max_norm", self.max_norm, 1.0, above=0)
 
     def init(self, params: PyTree) -> tuple[()]:
         """Return the empty tuple: there is nothing to remember."""
@@ -147,7 +160,7 @@ class ClipByValue:
     limit: float = field(metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_positive(self, "limit", self.limit)
+        check_number(self, "limit", self.limit, 1.0, above=0)
 
     def init(self, params: PyTree) -> tuple[()]:
         """Return the empty tuple: there is nothing to remember."""
@@ -175,7 +188,8 @@ def chain(*links: Any) -> "Chain":
     Raises
     ------
     ArgumentError
-        If there is no link, or one that has not these methods, or needs the function itself.
+        If there is no link, or one that has not these methods, or needs the function itself; if an
+        optimizer is followed by another link, or the last link clips.
 
     Examples
     --------
@@ -190,14 +204,25 @@ def chain(*links: Any) -> "Chain":
         what = "chain got no link."
         raise fail(ArgumentError, what, "write nn.chain(nn.ClipByGlobalNorm(1.0), nn.Adam()).")
     for link in links:
-        methods = [getattr(link, name, None) for name in ("init", "update")]
-        if isinstance(link, type) or not all([callable(method) for method in methods]):
-            what = f"a link of chain needs init and update, but got {link!r}."
-            raise fail(ArgumentError, what, "pass an instance, such as nn.ClipByValue(1.0).")
-        if getattr(link, "needs_function", False):
-            what = f"{type(link).__name__} needs the function, not gradients passed along a chain."
-            raise fail(ArgumentError, what, "use it alone.")
+        _check_link(link)
+    for link in links[:-1]:
+        if isinstance(link, (Optimizer, Chain)):
+            what = f"{link!r} returns parameters, which the next link of chain would take for gradients."
+            raise fail(ArgumentError, what, "put the optimizer last.")
+    if isinstance(links[-1], (ClipByGlobalNorm, ClipByValue)):
+        what = f"the last link of chain takes the step, but {links[-1]!r} returns gradients."
+        raise fail(ArgumentError, what, "put an optimizer last, such as nn.Adam().")
     return Chain(links)
+
+
+def _check_link(link: Any) -> None:
+    methods = [getattr(link, name, None) for name in ("init", "update")]
+    if isinstance(link, type) or not all([callable(method) for method in methods]):
+        what = f"a link of chain needs init and update, but got {link!r}."
+        raise fail(ArgumentError, what, "pass an instance, such as nn.ClipByValue(1.0).")
+    if getattr(link, "needs_function", False):
+        what = f"{type(link).__name__} needs the function, not gradients passed along a chain."
+        raise fail(ArgumentError, what, "use it alone.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -223,9 +248,3 @@ class Chain:
 
     def __repr__(self) -> str:
         return f"chain({', '.join([repr(link) for link in self.links])})"
-
-
-def _check_positive(link: Any, name: str, value: Any) -> None:
-    if isinstance(value, (int, float, np.floating)) and not value > 0:
-        what = f"{type(link).__name__} needs {name} > 0, but got {value!r}."
-        raise fail(ArgumentError, what, f"write nn.{type(link).__name__}(1.0).")

@@ -102,9 +102,7 @@ class Sequential:
             Likewise; the layers draw from it in order.
         """
         count = len(self.layers)
-        self._check_count("parameters", params)
-        if state is not None:
-            self._check_count("states", state)
+        _check_count(self, count, params, state)
         states: Any = [None] * count if state is None else state
         new = []
         for i, (layer, layer_params) in enumerate(zip(self.layers, params)):
@@ -121,18 +119,30 @@ class Sequential:
             new.append(layer_state)
         return x if state is None else (x, tuple(new))
 
-    def _check_count(self, name: str, entries: Any) -> None:
-        count = len(self.layers)
-        if not isinstance(entries, (tuple, list)) or len(entries) != count:
-            what = (
-                f"a Sequential of {count} layers needs as many {name}, but got {describe(entries)}."
-            )
-            source = "init(rng)" if name == "parameters" else "init_state()"
-            raise fail(ArgumentError, what, f"pass what {source} of the same network returned.")
-
     def __repr__(self) -> str:
         lines = "".join([f"{i}: {layer!r}\n" for i, layer in enumerate(self.layers)])
         return f"Sequential(\n{indent(lines, '  ')})" if lines else "Sequential()"
+
+
+def _within(
+    place: str, layer: Layer, params: Params, x: Array, **given: Any
+) -> tuple[Array, State]:
+    """Apply a layer of a Residual, and say in which one an error arose."""
+    try:
+        return apply_layer(layer, params, x, **given)
+    except (ShapeError, ArgumentError) as error:
+        prepend(f"{place} of Residual: ", error)
+        raise
+
+
+def _check_count(container: Any, count: int, params: Any, state: Any) -> None:
+    """Raise unless there are parameters, and states if any, for each layer of a container."""
+    sources = [("parameters", params, "init(rng)"), ("states", state, "init_state()")]
+    for name, entries, source in sources[: 1 if state is None else 2]:
+        if not isinstance(entries, (tuple, list)) or len(entries) != count:
+            kind = type(container).__name__
+            what = f"a {kind} of {count} layers needs as many {name}, but got {describe(entries)}."
+            raise fail(ArgumentError, what, f"pass what {source} of the same network returned.")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -194,18 +204,13 @@ class Residual:
         rng: np.random.Generator | None = None,
     ) -> Any:
         """Add the two ways; return y, or ``(y, state)`` if a state is given."""
-        if not isinstance(params, (tuple, list)) or len(params) != 2:
-            what = (
-                f"Residual needs the parameters of layer and shortcut, but got {describe(params)}."
-            )
-            raise fail(ArgumentError, what, "pass what init(rng) of the same layer returned.")
+        _check_count(self, 2, params, state)
         states = (None, None) if state is None else state
-        y, first = apply_layer(self.layer, params[0], x, state=states[0], train=train, rng=rng)
+        given = {"train": train, "rng": rng}
+        y, first = _within("layer", self.layer, params[0], x, state=states[0], **given)
         second = states[1]
         if self.shortcut is not None:
-            x, second = apply_layer(
-                self.shortcut, params[1], x, state=states[1], train=train, rng=rng
-            )
+            x, second = _within("shortcut", self.shortcut, params[1], x, state=second, **given)
         if x.shape != y.shape:
             what = f"Residual adds arrays of one shape, but got {x.shape} around the layer and {y.shape} through it."
             raise fail(ShapeError, what, "give it a shortcut: nn.Residual(layer, nn.Linear(4, 8)).")

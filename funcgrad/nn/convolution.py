@@ -1,8 +1,8 @@
-"""Convolutions: one matrix product over the windows of the input.
+"""Layers of convolutions, and of their transposes.
 
 Channels are the last axis everywhere, as features are: images are (N, height, width, channels), and
-a weight is (*kernel, in, out). A window is then a row, and neither pass transposes anything. The
-gradient of the input adds the rows back, one slice per entry of the window. Read next: `pooling.py`.
+a weight is (*kernel, in, out). A window is then a row, and neither pass transposes anything. Read next:
+`pooling.py`.
 """
 
 import functools
@@ -15,151 +15,13 @@ from numpy.typing import DTypeLike
 
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
-from funcgrad.nn.fused import Fused, Needs
+from funcgrad.nn.convolving import convolve, flipped, spread
 from funcgrad.nn.initializers import Initializer, xavier_normal, zeros
-from funcgrad.nn.protocol import STATIC, Params, check_params, check_positive, shape_of
+from funcgrad.nn.protocol import STATIC, Params, check_params, shape_of
+from funcgrad.nn.settings import check_positive, check_start
 from funcgrad.nn.windows import Padding, Windows, check_padding, per_axis
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
-
-Sides = list[tuple[int, int]]
-
-# --- the function: x (N, *spatial, C), w (*kernel, C / groups, O) ---------------------------------
-
-
-def _rows_by_group(rows: Array, groups: int) -> Array:
-    """Split the channels of rows (M, taps, C) into groups: (groups, M, taps * C / groups)."""
-    count, taps, channels = rows.shape
-    split = rows.reshape(count, taps, groups, channels // groups)
-    return split.transpose(2, 0, 1, 3).reshape(groups, count, taps * channels // groups)
-
-
-def _weights_by_group(w: Array, groups: int) -> Array:
-    """Arrange a weight (*kernel, C / groups, O) as (groups, taps * C / groups, O / groups)."""
-    return _columns_by_group(_matrix(w), groups)
-
-
-def _columns_by_group(table: Array, groups: int) -> Array:
-    """Split the columns of a table (M, O) into groups: (groups, M, O / groups)."""
-    rows, columns = table.shape
-    return table.reshape(rows, groups, columns // groups).transpose(1, 0, 2)
-
-
-def _matrix(a: Array, axes: int = 1) -> Array:
-    """Join the last `axes` axes, and all before them: a table (-1 would fail for empty batches)."""
-    return a.reshape(math.prod(a.shape[:-axes]), math.prod(a.shape[-axes:]))
-
-
-def _product(rows: Array, w: Array, groups: int) -> Array:
-    """Multiply rows (M, taps, C) by a weight: (M, O)."""
-    if groups == 1:
-        return _matrix(rows, 2) @ _matrix(w)
-    y = _rows_by_group(rows, groups) @ _weights_by_group(w, groups)
-    return y.transpose(1, 0, 2).reshape(rows.shape[0], w.shape[-1])
-
-
-def _convolve_plain(
-    x: Array, w: Array, b: Array, *, windows: Windows, sides: Sides, groups: int
-) -> Array:
-    x = np.pad(x, [(0, 0), *sides, (0, 0)])
-    n, *lengths, channels = x.shape
-    counts = windows.counts(tuple(lengths))
-    rows = np.stack([x[place] for place in windows.slices(tuple(lengths))], axis=-2)
-    rows = rows.reshape(n * math.prod(counts), windows.taps, channels)
-    y = _product(rows, w, groups)
-    return y.reshape(n, *counts, w.shape[-1]) + b
-
-
-def _pad(x: Array, sides: Sides) -> Array:
-    """Pad spatial axes with zeros; np.pad takes 20 us to find out what to do."""
-    if not any([before or after for before, after in sides]):
-        return x
-    n, *lengths, channels = x.shape
-    longer = [before + length + after for length, (before, after) in zip(lengths, sides)]
-    padded = np.zeros((n, *longer, channels), x.dtype)
-    padded[_inside(lengths, sides)] = x
-    return padded
-
-
-def _inside(lengths: Any, sides: Sides) -> Any:
-    return (slice(None), *[slice(before, before + n) for n, (before, _) in zip(lengths, sides)])
-
-
-def _convolve_forward(
-    needs: Needs, x: Array, w: Array, b: Array, *, windows: Windows, sides: Sides, groups: int
-) -> Any:
-    padded = _pad(x, sides)
-    view = windows.view(padded)
-    counts = view.shape[1 : x.ndim - 1]
-    rows = view.reshape(x.shape[0] * math.prod(counts), windows.taps, x.shape[-1])
-    y = _product(rows, w, groups)
-    y = y + b if y.dtype != b.dtype else np.add(y, b, out=y)
-    kept = (needs, rows if needs[1] else None, w, windows, sides, groups, padded.shape, x.shape)
-    return y.reshape(len(x), *counts, w.shape[-1]), kept
-
-
-def _convolve_backward(ct: Array, kept: Any) -> Any:
-    needs, rows, w, windows, sides, groups, padded, shape = kept
-    ct = _matrix(ct)
-    dx = dw = db = None
-    if needs[0]:
-        dx = _add_rows(_row_cotangents(ct, w, groups), windows, padded)[_inside(shape[1:-1], sides)]
-    if needs[1]:
-        dw = _weight_cotangents(ct, rows, groups).reshape(w.shape)
-    if needs[2]:
-        db = np.ones(len(ct), ct.dtype) @ ct
-    return dx, dw, db
-
-
-def _row_cotangents(ct: Array, w: Array, groups: int) -> Array:
-    """Return the cotangents of the rows (M, taps * C), in the order of x's channels."""
-    if groups == 1:
-        return ct @ _matrix(w).T
-    *kernel, channels, _ = w.shape
-    rows = _columns_by_group(ct, groups) @ _weights_by_group(w, groups).mT
-    split = rows.reshape(groups, len(ct), math.prod(kernel), channels)
-    return _matrix(split.transpose(1, 2, 0, 3), 3)
-
-
-def _weight_cotangents(ct: Array, rows: Array, groups: int) -> Array:
-    if groups == 1:
-        return _matrix(rows, 2).T @ ct
-    dw = _rows_by_group(rows, groups).mT @ _columns_by_group(ct, groups)
-    return dw.transpose(1, 0, 2)
-
-
-def _add_rows(rows: Array, windows: Windows, shape: Any) -> Array:
-    """Add rows of windows back to an array of this shape: the transpose of taking the windows."""
-    n, *lengths, channels = shape
-    x = np.zeros(shape, rows.dtype)
-    rows = rows.reshape(n, *windows.counts(tuple(lengths)), windows.taps, channels)
-    for tap, place in enumerate(windows.slices(tuple(lengths))):
-        x[place] += rows[..., tap, :]
-    return x
-
-
-convolve = Fused(_convolve_plain, _convolve_forward, _convolve_backward)
-
-
-def _spread(x: Array, stride: Any) -> Array:
-    """Put stride - 1 zeros between neighbours along each spatial axis."""
-    for axis, s in enumerate(stride, 1):
-        if s > 1:
-            n = x.shape[axis]
-            shape = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
-            sides = [(0, 0)] * len(shape)
-            sides[axis + 1] = (0, s - 1)
-            wide = np.pad(x.reshape(shape), sides)
-            wide = wide.reshape((*x.shape[:axis], n * s, *x.shape[axis + 1 :]))
-            x = wide[(slice(None),) * axis + (slice(n * s - s + 1),)]
-    return x
-
-
-def _flipped(w: Array, axes: int) -> Array:
-    return w[(slice(None, None, -1),) * axes]
-
-
-# --- the layers ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -197,6 +59,7 @@ class _Convolution:
                 f"{self.in_channels} and {self.out_channels} channels do not divide so."
             )
             raise fail(ArgumentError, what, "groups must divide in_channels and out_channels.")
+        check_start(self)
 
     @functools.cached_property
     def windows(self) -> Windows:
@@ -374,7 +237,7 @@ class _Transposed(_Convolution):
             (m - 1 - before, m - 1 - after + more)
             for m, (before, after), more in zip(windows.spans(), taken, extra)
         ]
-        x = _spread(x, self.windows.stride)
+        x = spread(x, self.windows.stride)
         lengths = x.shape[1:-1]
         padded = tuple([n + before + after for n, (before, after) in zip(lengths, sides)])
         windows.check_fit(self, lengths, padded)
@@ -383,7 +246,7 @@ class _Transposed(_Convolution):
         ]
         sides = [(max(before, 0), max(after, 0)) for before, after in sides]
         result: Array = convolve(
-            x, _flipped(w, self.AXES), b, windows=windows, sides=sides, groups=self.groups
+            x, flipped(w, self.AXES), b, windows=windows, sides=sides, groups=self.groups
         )
         return result
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.nn.settings import check_number
 
 __all__ = [
     "Initializer",
@@ -124,7 +125,7 @@ class _Constant:
     value: float
 
     def __post_init__(self) -> None:
-        _check_number("the value of nn.constant is a number", self.value)
+        check_number("nn.constant", "value", self.value, 0.01)
 
     def __call__(
         self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
@@ -168,7 +169,7 @@ class _Normal:
     stddev: float
 
     def __post_init__(self) -> None:
-        _check_stddev("normal", self.stddev)
+        check_number("nn.normal", "stddev", self.stddev, 0.01, least=0)
 
     def __call__(
         self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
@@ -212,7 +213,7 @@ class _TruncatedNormal:
     stddev: float
 
     def __post_init__(self) -> None:
-        _check_stddev("truncated_normal", self.stddev)
+        check_number("nn.truncated_normal", "stddev", self.stddev, 0.01, least=0)
 
     def __call__(
         self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
@@ -259,8 +260,8 @@ class _Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        _check_number("the lower bound of nn.uniform is a number", self.low)
-        _check_number("the upper bound of nn.uniform is a number from `low`", self.high, self.low)
+        check_number("nn.uniform", "low", self.low, -0.01)
+        check_number("nn.uniform", "high", self.high, 0.01, least=self.low)
 
     def __call__(
         self, rng: np.random.Generator, shape: Shape, dtype: DTypeLike = np.float64
@@ -269,16 +270,6 @@ class _Uniform:
 
     def __repr__(self) -> str:
         return f"uniform(low={self.low!r}, high={self.high!r})"
-
-
-def _check_stddev(name: str, stddev: Any) -> None:
-    _check_number(f"the stddev of nn.{name} is a number >= 0", stddev, 0)
-
-
-def _check_number(claim: str, number: Any, least: float = -math.inf) -> None:
-    if not isinstance(number, (int, float, np.floating)) or not number >= least:
-        fix = "write nn.normal(stddev=0.01)(rng, shape) to draw."
-        raise fail(ArgumentError, f"{claim}, but got {number!r}.", fix)
 
 
 def xavier_normal(

@@ -24,10 +24,10 @@ from funcgrad.nn.protocol import (
     Params,
     check_last_axis,
     check_params,
-    check_positive,
     describe,
     shape_of,
 )
+from funcgrad.nn.settings import check_number, check_positive, check_start
 
 __all__ = ["Dropout", "Embedding", "Flatten", "Lambda", "Linear", "Stateless"]
 
@@ -50,7 +50,7 @@ class Linear:
     Raises
     ------
     ArgumentError
-        If a width is no positive integer.
+        If a width is no positive integer, or another setting of the wrong kind.
 
     Examples
     --------
@@ -73,6 +73,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         check_positive(self, in_dim=self.in_dim, out_dim=self.out_dim)
+        check_start(self)
 
     def init(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """Draw ``(w, b)`` of shapes (in_dim, out_dim) and (out_dim,)."""
@@ -158,6 +159,7 @@ class Embedding:
 
     def __post_init__(self) -> None:
         check_positive(self, count=self.count, out_dim=self.out_dim)
+        check_start(self)
 
     def init(self, rng: np.random.Generator) -> tuple[Array]:
         """Draw ``(table,)`` of shape (count, out_dim)."""
@@ -241,7 +243,7 @@ class Dropout:
     Raises
     ------
     ArgumentError
-        If `rate` is out of range; by `apply` when training without an `rng`.
+        If `rate` is out of range; by `apply` when training without an `rng`, or on integers.
 
     Notes
     -----
@@ -264,10 +266,7 @@ class Dropout:
     rate: float = field(default=0.5, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        rate: Any = self.rate
-        if not isinstance(rate, (int, float, np.floating)) or not 0 <= rate < 1:
-            what = f"the rate of Dropout is a number from 0 to less than 1, but got {rate!r}."
-            raise fail(ArgumentError, what, "it is the probability of dropping: nn.Dropout(0.5).")
+        check_number(self, "rate", self.rate, 0.5, least=0, below=1)
 
     def init(self, rng: np.random.Generator) -> tuple[()]:
         """Return the empty tuple: there is nothing to learn."""
@@ -289,9 +288,11 @@ class Dropout:
             what = f"{self} draws at random while training, but rng is {rng!r}."
             fix = "write model.apply(params, x, train=True, rng=rng) with rng = np.random.default_rng(0)."
             raise fail(ArgumentError, what, fix)
-        draws = rng.random(
-            shape_of(self, x), np.float32
-        )  # whatever the dtype of x, so that the mask is one
+        shape = shape_of(self, x)
+        if x.dtype.kind not in "fc":
+            what = f"{self} needs x of a floating or complex dtype, but got {x.dtype}."
+            raise fail(ArgumentError, what, "write x.astype(float).")
+        draws = rng.random(shape, np.float32)  # whatever the dtype of x, so that the mask is one
         mask: Array = np.greater_equal(draws, self.rate).astype(x.dtype)
         mask /= 1 - self.rate
         mask.flags.writeable = False  # so a tape need not copy it

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from funcgrad import tree
-from funcgrad.errors import ArgumentError, fail
+from funcgrad.errors import ArgumentError, StructureError, fail
 from funcgrad.nn.optimizers import STATIC, PyTree
+from funcgrad.nn.settings import check_positive
 
 __all__ = ["LBFGS"]
 
@@ -49,7 +50,7 @@ class LBFGS:
     Raises
     ------
     ArgumentError
-        If `memory` is less than 1.
+        If `memory` is no positive integer.
 
     References
     ----------
@@ -79,9 +80,7 @@ class LBFGS:
     needs_function: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.memory >= 1:
-            what = f"LBFGS needs memory >= 1, but got {self.memory!r}."
-            raise fail(ArgumentError, what, "write nn.LBFGS(memory=10).")
+        check_positive(self, memory=self.memory)
 
     def init(self, params: PyTree) -> dict[str, Any]:
         """Return the state before the first step: no changes of parameters and gradient seen."""
@@ -98,6 +97,9 @@ class LBFGS:
             ``fun(params) -> (value, grads)``: what `funcgrad.value_and_grad` makes of the loss.
         state, params : pytrees
         """
+        if not isinstance(state, dict) or state.keys() != {"step", "changes", "grad_changes"}:
+            what = "state does not match: LBFGS keeps a dict of step, changes and grad_changes."
+            raise fail(StructureError, what, "start from init(params) of the same optimizer.")
         x, at, unravel = self._start(fun, params)
         start = _Point(0.0, *_evaluate(at, x))
         end, state = self._iterate(at, state, start)
@@ -137,11 +139,16 @@ class LBFGS:
         return unravel(point.x), info
 
     def _start(self, fun: ValueAndGrad, params: PyTree) -> tuple[Any, Any, Any]:
+        if not callable(fun):
+            what = (
+                f"LBFGS needs the function in place of gradients, but got a {type(fun).__name__}."
+            )
+            raise fail(ArgumentError, what, "pass value_and_grad(loss).")
         x, unravel = _real_vector(params)
         treedef = tree.structure(params)
 
         def at(x: Any) -> tuple[Any, Any]:
-            value, grads = fun(unravel(x))
+            value, grads = _value_and_grads(fun, unravel(x))
             grads = tree.unflatten(treedef, tree.flatten_like(treedef, grads, "grads"))
             # The way up is the conjugate of a complex gradient.
             return value, _real_vector(tree.map(np.conj, grads), x)[0]
@@ -167,6 +174,16 @@ class LBFGS:
             grad_changes = np.concatenate([grad_changes[1:], y[None]])
         new = {"step": state["step"] + 1, "changes": changes, "grad_changes": grad_changes}
         return end, new
+
+
+def _value_and_grads(fun: ValueAndGrad, params: PyTree) -> tuple[Any, PyTree]:
+    both: Any = fun(params)
+    if not isinstance(both, tuple) or len(both) != 2:
+        what = (
+            f"LBFGS needs a function that returns (value, grads), but got a {type(both).__name__}."
+        )
+        raise fail(ArgumentError, what, "pass value_and_grad(loss).")
+    return both
 
 
 def _real_vector(params: PyTree, like: Any = None) -> tuple[Any, Callable[[Any], PyTree]]:

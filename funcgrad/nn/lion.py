@@ -57,7 +57,7 @@ class Lion(Optimizer):
     decoupled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self._check(lr=np.inf, b1=1, b2=1, weight_decay=np.inf)
+        self._check(b1=1, b2=1)
 
     def _kept(self) -> Kept:
         return {"mean": np.zeros_like}

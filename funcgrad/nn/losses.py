@@ -8,7 +8,15 @@ import numpy as np
 
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn.activations import Array
-from funcgrad.nn.targets import as_array, check_same_shape, difference, in_dtype_of, reduced
+from funcgrad.nn.settings import check_number
+from funcgrad.nn.targets import (
+    as_array,
+    check_same_shape,
+    difference,
+    in_dtype_of,
+    is_plain,
+    reduced,
+)
 
 __all__ = [
     "half_squared_error",
@@ -145,9 +153,7 @@ def huber(
     >>> huber(np.array([0.5, 3.0]), np.zeros(2), reduction="none")
     array([0.125, 2.5  ])
     """
-    if not delta > 0:
-        what = f"the delta of huber is positive, but got {delta!r}."
-        raise fail(ArgumentError, what, "1.0 is usual; smaller is closer to the absolute error.")
+    check_number("huber", "delta", delta, 1.0, above=0)
     error = difference("huber", predictions, targets)
     size = np.abs(error)
     return reduced(
@@ -177,7 +183,7 @@ def kl_divergence(log_predictions: Array, targets: Array, *, reduction: str = "m
     Raises
     ------
     ArgumentError
-        If `reduction` is none of the three.
+        If a target is negative, or `reduction` none of the three.
     ShapeError
         If the shapes differ.
 
@@ -194,6 +200,9 @@ def kl_divergence(log_predictions: Array, targets: Array, *, reduction: str = "m
     log_y, t = as_array(log_predictions), as_array(targets)
     check_same_shape("kl_divergence", log_y, t)
     t = in_dtype_of(log_y, t)
+    if is_plain(t) and np.any(t < 0):
+        what = f"kl_divergence needs probabilities as targets, but got {t.min()}."
+        raise fail(ArgumentError, what, "pass softmax(logits), not logits or their logarithms.")
     there = t > 0
     entropy = t * np.log(np.where(there, t, 1))
     return reduced((entropy - t * np.where(there, log_y, 0)).sum(axis=-1), reduction)

@@ -19,9 +19,9 @@ from funcgrad.nn.protocol import (
     State,
     check_last_axis,
     check_params,
-    check_positive,
     describe,
 )
+from funcgrad.nn.settings import check_number, check_positive, check_start
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm"]
 
@@ -29,6 +29,12 @@ __all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm"]
 def _standardised(x: Array, axis: Any, eps: float) -> Array:
     centred = x - x.mean(axis=axis, keepdims=True)
     return centred / np.sqrt((centred * centred).mean(axis=axis, keepdims=True) + eps)
+
+
+def _check_settings(layer: Any) -> None:
+    check_positive(layer, features=layer.features)
+    check_number(layer, "eps", layer.eps, 1e-5, least=0)
+    check_start(layer)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class _Norm:
     dtype: DTypeLike = field(default=np.float64, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        check_positive(self, features=self.features)
+        _check_settings(self)
 
     def init(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """Return ``(scale, shift)``, ones and zeros of shape (features,)."""
@@ -150,7 +156,8 @@ class GroupNorm:
     dtype: DTypeLike = field(default=np.float64, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        check_positive(self, groups=self.groups, features=self.features)
+        check_positive(self, groups=self.groups)
+        _check_settings(self)
         if self.features % self.groups:
             what = f"GroupNorm cannot split {self.features} features into {self.groups} groups."
             raise fail(ArgumentError, what, "groups must divide features.")
@@ -191,7 +198,9 @@ class BatchNorm:
     Raises
     ------
     ArgumentError
-        By `apply`, if no state is given.
+        If a setting is out of range; by `apply`, if no state is given.
+    ShapeError
+        By `apply`, if the state is that of other features, or the batch has one value per feature.
 
     Notes
     -----
@@ -218,7 +227,8 @@ class BatchNorm:
     dtype: DTypeLike = field(default=np.float64, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        check_positive(self, features=self.features)
+        _check_settings(self)
+        check_number(self, "momentum", self.momentum, 0.1, least=0, below=np.nextafter(1, 2))
 
     def init(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return ``(scale, shift)``, ones and zeros of shape (features,)."""
@@ -238,13 +248,7 @@ class BatchNorm:
         shape = (self.features,)
         scale, shift = check_params(self, params, scale=shape, shift=shape)
         check_last_axis(self, x, self.features)
-        if not isinstance(state, dict) or set(state) != {"mean", "var"}:
-            what = f"{self} needs its running state, but got {describe(state)}."
-            fix = (
-                "state = model.init_state() once, then "
-                "y, state = model.apply(params, x, state=state, train=True)."
-            )
-            raise fail(ArgumentError, what, fix)
+        self._check_state(state)
         if not train:
             centred = x - state["mean"]
             return centred * (scale / np.sqrt(state["var"] + self.eps)) + shift, state
@@ -255,6 +259,19 @@ class BatchNorm:
             "var": self._moved(state["var"], var * (count / (count - 1))),
         }
 
+    def _check_state(self, state: State) -> None:
+        fix = (
+            "state = model.init_state() once, then "
+            "y, state = model.apply(params, x, state=state, train=True)."
+        )
+        if not isinstance(state, dict) or set(state) != {"mean", "var"}:
+            what = f"{self} needs its running state, but got {describe(state)}."
+            raise fail(ArgumentError, what, fix)
+        for name, array in state.items():
+            if array.shape != (self.features,):
+                what = f"{self} needs state[{name!r}] of shape ({self.features},), but got {array.shape}."
+                raise fail(ShapeError, what, fix)
+
     def _statistics(self, x: Array) -> tuple[Array, Array, int]:
         axes = tuple(range(x.ndim - 1))
         count = math.prod(x.shape[:-1])
@@ -262,7 +279,7 @@ class BatchNorm:
             what = (
                 f"{self} needs more than one value per feature to train, but x has shape {x.shape}."
             )
-            raise fail(ShapeError, what, "take larger batches, or nn.LayerNorm.")
+            raise fail(ShapeError, what, "take larger batches, the last one too, or nn.LayerNorm.")
         mean = x.mean(axis=axes)
         centred = x - mean
         return mean, (centred * centred).mean(axis=axes), count

@@ -13,6 +13,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
+from funcgrad.nn.settings import check_number, check_rate, check_switch
 
 __all__ = ["SGD", "Optimizer", "sgd"]
 
@@ -48,13 +49,14 @@ def sgd(params: PyTree, grads: PyTree, lr: float) -> PyTree:
     ShapeError
         If a gradient has not the shape of its parameter.
     ArgumentError
-        If a parameter is not of a floating or complex dtype.
+        If a parameter is not of a floating or complex dtype, or `lr` is negative.
 
     Examples
     --------
     >>> sgd({"w": np.array([1.0, 2.0])}, {"w": np.array([1.0, -1.0])}, lr=0.5)
     {'w': array([0.5, 2.5])}
     """
+    check_number("sgd", "lr", lr, 0.01, least=0)
     flat, treedef = tree.flatten(params)
     flat_grads = tree.flatten_like(treedef, grads, "grads")
     lr = weak(lr)
@@ -119,7 +121,14 @@ class Optimizer:
         if self.mask is None:
             return [rate] * len(tree.leaves(params))
         mask = self.mask(params) if callable(self.mask) else self.mask
-        return [rate if on else None for on in tree.broadcast_prefix(mask, params, "mask")]
+        switches = tree.broadcast_prefix(mask, params, "mask")
+        for on in switches:
+            if np.ndim(on) or np.asarray(on).dtype != np.bool_:
+                what = (
+                    f"the mask of {type(self).__name__} is made of True and False, but has {on!r}."
+                )
+                raise fail(ArgumentError, what, "one of them for each parameter, or for a subtree.")
+        return [rate if on else None for on in switches]
 
     def _check_state(self, state: PyTree, names: tuple[str, ...]) -> None:
         expected = {"step", *names}
@@ -132,15 +141,11 @@ class Optimizer:
             raise fail(StructureError, what, "start from init(params) of the same optimizer.")
 
     def _check(self, **bounds: float) -> None:
-        """Check that the named settings are not negative, and below their bound."""
-        for name, bound in bounds.items():
-            value = getattr(self, name)
-            # A traced setting, as in a sweep by vmap, has no value to look at; a schedule neither.
-            if isinstance(value, (int, float, np.floating)) and not 0 <= value < bound:
-                limit = "" if bound == np.inf else f" and {name} < {bound:g}"
-                kind = type(self).__name__
-                what = f"{kind} needs {name} >= 0{limit}, but got {value!r}."
-                raise fail(ArgumentError, what, f"write for instance nn.{kind}(lr=0.01).")
+        """Check `lr`, and that the named settings are not negative, and below their bound."""
+        check_rate(self, "lr", self.lr)
+        for name, bound in {"weight_decay": np.inf, **bounds}.items():
+            usual = getattr(type(self), name)
+            check_number(self, name, getattr(self, name), usual, least=0, below=bound)
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ class SGD(Optimizer):
     lr : float, or callable
         The learning rate, or a function of the number of steps taken, such as `CosineDecay`.
     momentum : float, default 0
-        0 is plain gradient descent, which keeps no velocity.
+        Below 1; 0 is plain gradient descent, which keeps no velocity.
     nesterov : bool, default False
     weight_decay : float, default 0
         ``weight_decay * p`` is added to the gradient.
@@ -166,7 +171,7 @@ class SGD(Optimizer):
     Raises
     ------
     ArgumentError
-        If a setting is negative, or `nesterov` has no momentum.
+        If a setting is out of its range, or `nesterov` has no momentum.
 
     References
     ----------
@@ -191,7 +196,8 @@ class SGD(Optimizer):
     mask: Any = field(default=None, kw_only=True, repr=False, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        self._check(lr=np.inf, momentum=np.inf, weight_decay=np.inf)
+        self._check(momentum=1)
+        check_switch(self, "nesterov")
         if self.nesterov and is_zero(self.momentum):
             what = "SGD got nesterov=True without momentum."
             raise fail(ArgumentError, what, "write nn.SGD(lr=0.1, momentum=0.9, nesterov=True).")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn.activations import Array
 from funcgrad.nn.convolution import join_leading
 from funcgrad.nn.fused import Fused, Needs
@@ -67,11 +68,14 @@ class _Pool(Stateless):
     padding: Padding = field(default=0, metadata=STATIC)
 
     AXES: ClassVar[int]
-    FILL: ClassVar[float]
 
     def __post_init__(self) -> None:
         _ = self._windows
         check_padding(self, self.padding, self.AXES)
+        sides = self._windows.widths(self.padding, (1,) * self.AXES)
+        if any([max(side) >= m for side, m in zip(sides, self._windows.kernel)]):
+            what = f"{self} has windows that hold nothing but padding."
+            raise fail(ArgumentError, what, "padding is less than the window.")
 
     @functools.cached_property
     def _windows(self) -> Windows:
@@ -87,16 +91,20 @@ class _Pool(Stateless):
         padded = tuple([n + before + after for n, (before, after) in zip(lengths, sides)])
         self._windows.check_fit(self, lengths, padded)
         if padded != lengths:
-            x = np.pad(x, [(0, 0), *sides, (0, 0)], constant_values=self.FILL)
+            x = np.pad(x, [(0, 0), *sides, (0, 0)], constant_values=self._fill(x.dtype))
         y = self._reduce(x)
         return y if len(lead) == 1 else y.reshape(*lead, *y.shape[1:])
+
+    def _fill(self, dtype: Any) -> Any:
+        return 0
 
     def _reduce(self, x: Array) -> Array:
         raise NotImplementedError
 
 
 class _MaxPool(_Pool):
-    FILL: ClassVar[float] = -np.inf
+    def _fill(self, dtype: Any) -> Any:
+        return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
 
     def _reduce(self, x: Array) -> Array:
         result: Array = _largest(x, windows=self._windows)
@@ -104,8 +112,6 @@ class _MaxPool(_Pool):
 
 
 class _AvgPool(_Pool):
-    FILL: ClassVar[float] = 0
-
     def _reduce(self, x: Array) -> Array:
         first, *others = _entries(x, self._windows)
         for entry in others:
@@ -130,7 +136,7 @@ class MaxPool1d(_MaxPool):
     Raises
     ------
     ArgumentError
-        If a setting is out of range.
+        If a setting is out of range, or the padding as long as the window.
     ShapeError
         By `apply`, if `x` is shorter than a window.
 
@@ -160,7 +166,7 @@ class MaxPool2d(_MaxPool):
     Raises
     ------
     ArgumentError
-        If a setting is out of range.
+        If a setting is out of range, or the padding as long as the window.
     ShapeError
         By `apply`, if `x` is smaller than a window.
 
@@ -190,7 +196,7 @@ class AvgPool1d(_AvgPool):
     Raises
     ------
     ArgumentError
-        If a setting is out of range.
+        If a setting is out of range, or the padding as long as the window.
     ShapeError
         By `apply`, if `x` is shorter than a window.
 
@@ -218,7 +224,7 @@ class AvgPool2d(_AvgPool):
     Raises
     ------
     ArgumentError
-        If a setting is out of range.
+        If a setting is out of range, or the padding as long as the window.
     ShapeError
         By `apply`, if `x` is smaller than a window.
 
@@ -245,7 +251,8 @@ class _AdaptiveAvgPool(Stateless):
         join_leading(self, x, self.AXES, None)
         sizes = per_axis(self, "out_size", self.out_size, self.AXES)
         for axis, size in zip(range(-self.AXES - 1, -1), sizes):
-            means = _bins(x.shape[axis], size).astype(x.dtype)
+            means = _bins(x.shape[axis], size)
+            means = means.astype(x.dtype) if x.dtype.kind in "fc" else means
             x = np.moveaxis(np.moveaxis(x, axis, -1) @ means, -1, axis)
         return x
 

@@ -16,7 +16,6 @@ not know any layer. Read next: `layers.py`.
 
 import functools
 import inspect
-from operator import index
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -120,18 +119,6 @@ def takes(cls: type) -> tuple[str, ...]:
 
 
 # --- checks that layers share --------------------------------------------------------------------
-
-
-def check_positive(layer: object, **numbers: Any) -> None:
-    """Raise unless all numbers are positive integers."""
-    for name, number in numbers.items():
-        try:
-            positive = index(number) > 0
-        except TypeError:
-            positive = False
-        if not positive:
-            what = f"{name} of {type(layer).__name__} is a positive integer, but got {number!r}."
-            raise fail(ArgumentError, what, f"for instance {name}=2.")
 
 
 def check_layer(place: str, layer: Any) -> None:

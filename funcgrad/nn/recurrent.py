@@ -15,8 +15,9 @@ from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array, relu, tanh
 from funcgrad.nn.initializers import Initializer, orthogonal, xavier_uniform, zeros
 from funcgrad.nn.layers import affine
-from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params, check_positive
+from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params
 from funcgrad.nn.recurrence import gru_step, lstm_states, lstm_step, run
+from funcgrad.nn.settings import check_number, check_positive, check_start, check_switch
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
@@ -44,6 +45,7 @@ class _Recurrent:
 
     def __post_init__(self) -> None:
         check_positive(self, in_dim=self.in_dim, hidden_dim=self.hidden_dim)
+        check_start(self)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         n, width = self.hidden_dim, self.GATES * self.hidden_dim
@@ -61,6 +63,18 @@ class _Recurrent:
         """Return what the first step starts from: zeros of shape (*batch, H)."""
         return np.zeros((*batch, self.hidden_dim), dtype)
 
+    def _carry(self, carry: Carry, batch: tuple[int, ...], dtype: DTypeLike) -> Carry:
+        """Return the carry to start from; raise for one of another form, which might still broadcast."""
+        start = self.init_carry(batch, dtype)
+        if carry is None:
+            return start
+        if _shapes_of(carry) != _shapes_of(start):
+            what = (
+                f"{self} needs a carry of shape {_shapes_of(start)}, but got {_shapes_of(carry)}."
+            )
+            raise fail(ShapeError, what, "pass what the last call returned, or None to start.")
+        return carry
+
     def _step(self, params: Params, z: Array, carry: Carry) -> Carry:
         """Return the next carry; z is what the input gives to the gates."""
         raise NotImplementedError
@@ -68,6 +82,13 @@ class _Recurrent:
     def _output(self, carry: Carry) -> Array:
         """Return h."""
         return carry
+
+
+def _shapes_of(carry: Carry) -> Any:
+    """Return the shape of h, or a tuple of the shapes of h and c."""
+    if isinstance(carry, (tuple, list)):
+        return tuple([np.shape(part) for part in carry])
+    return np.shape(carry)
 
 
 class _Cell(_Recurrent):
@@ -78,13 +99,16 @@ class _Cell(_Recurrent):
         """
         params = check_params(self, params, **self._shapes())
         check_last_axis(self, x, self.in_dim)
-        if carry is None:
-            carry = self.init_carry(x.shape[:-1], x.dtype)
+        carry = self._carry(carry, x.shape[:-1], x.dtype)
         return self._step(params, affine(x, params[0], params[2]), carry)
 
 
 class _Layer(_Recurrent):
     return_sequence: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_switch(self, "return_sequence")
 
     def apply(self, params: Params, x: Array) -> Array:
         """Map x of shape (..., time, in_dim) to (..., time, H), or the last step's (..., H)."""
@@ -99,8 +123,7 @@ class _Layer(_Recurrent):
             raise fail(ShapeError, what, "a sequence has at least one step.")
         *lead, steps, width = x.shape
         batch = math.prod(lead)
-        if carry is None:
-            carry = self.init_carry(tuple(lead), x.dtype)
+        carry = self._carry(carry, tuple(lead), x.dtype)
         x = x if len(lead) == 1 else x.reshape(batch, steps, width)
         states, carry = self._scan(params, x, carry, tuple(lead))
         if not self.return_sequence:
@@ -274,6 +297,10 @@ class _LSTM(_Recurrent):
     forget_bias: float = field(default=1.0, kw_only=True, repr=False, metadata=STATIC)
 
     GATES: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "forget_bias", self.forget_bias, 1.0)
 
     def init(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """Draw ``(w, u, b)``, of shapes (in_dim, 4 H), (H, 4 H) and (4 H,)."""

@@ -21,6 +21,8 @@ __all__ = ["load", "save"]
 
 _NUMBERS = "biufc"
 _MOST = 8  # differences that a message lists
+# What NumPy and zipfile raise for wrong bytes: in the lengths, the methods, the offsets (OSError), ...
+_DAMAGED = (ValueError, KeyError, TypeError, EOFError, RuntimeError, OSError, zipfile.BadZipFile)
 
 
 def save(path: str | os.PathLike[str], pytree: PyTree) -> None:
@@ -136,7 +138,7 @@ def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
             with np.load(file, allow_pickle=False) as entries:
                 places = json.loads(str(entries["places"]))
                 return {place: entries[str(i)] for i, place in enumerate(places)}
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             what = f"{os.fspath(path)} is no file that nn.save wrote, or is damaged: {error}"
             raise fail(ArgumentError, what, "write it with nn.save(path, params).") from None
 

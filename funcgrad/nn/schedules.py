@@ -5,15 +5,15 @@ here are frozen dataclasses, so that an optimizer with one in it prints, compare
 take arrays of steps too, for a picture. Must not know the optimizers. Read next: `lbfgs.py`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn.optimizers import STATIC, rate_at
+from funcgrad.nn.settings import check_number, check_positive, check_rate
 
 __all__ = [
     "ConstantRate",
@@ -24,8 +24,6 @@ __all__ = [
     "StepDecay",
     "WarmUp",
 ]
-
-Schedule: TypeAlias = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,9 @@ class ConstantRate:
     """
 
     lr: float = field(metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     def __call__(self, step: Any) -> Any:
         return self.lr + 0 * step
@@ -63,7 +64,7 @@ class StepDecay:
     Raises
     ------
     ArgumentError
-        If `every` is less than 1.
+        If `every` is less than 1, or another setting out of its range.
 
     Examples
     --------
@@ -76,7 +77,7 @@ class StepDecay:
     factor: float = field(default=0.1, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_steps(self, "every")
+        _check(self, factor=0.1)
 
     def __call__(self, step: Any) -> Any:
         return self.lr * self.factor ** (step // self.every)
@@ -97,7 +98,7 @@ class ExponentialDecay:
     Raises
     ------
     ArgumentError
-        If `steps` is less than 1.
+        If `steps` is less than 1, or another setting out of its range.
 
     Examples
     --------
@@ -110,7 +111,7 @@ class ExponentialDecay:
     factor: float = field(default=0.1, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_steps(self, "steps")
+        _check(self, factor=0.1)
 
     def __call__(self, step: Any) -> Any:
         return self.lr * self.factor ** (step / self.steps)
@@ -131,7 +132,7 @@ class CosineDecay:
     Raises
     ------
     ArgumentError
-        If `steps` is less than 1.
+        If `steps` is less than 1, or another setting out of its range.
 
     References
     ----------
@@ -148,7 +149,7 @@ class CosineDecay:
     end: float = field(default=0.0, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_steps(self, "steps")
+        _check(self)
 
     def __call__(self, step: Any) -> Any:
         return _cosine(self.lr, self.end, step / self.steps)
@@ -169,7 +170,7 @@ class WarmUp:
     Raises
     ------
     ArgumentError
-        If `steps` is less than 1.
+        If `steps` is less than 1, or another setting out of its range.
 
     Examples
     --------
@@ -182,7 +183,8 @@ class WarmUp:
     start: float = field(default=0.0, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_steps(self, "steps")
+        _check(self)
+        check_rate(self, "then", self.then)
 
     def __call__(self, step: Any) -> Any:
         share = np.minimum(step / self.steps, 1)
@@ -209,7 +211,7 @@ class OneCycle:
     Raises
     ------
     ArgumentError
-        If `steps` is less than 1, or `climb` is out of its range.
+        If a setting is out of its range.
 
     References
     ----------
@@ -229,10 +231,8 @@ class OneCycle:
     end_factor: float = field(default=1e4, metadata=STATIC)
 
     def __post_init__(self) -> None:
-        _check_steps(self, "steps")
-        if not 0 < self.climb < 1:
-            what = f"OneCycle needs 0 < climb < 1, but got {self.climb!r}."
-            raise fail(ArgumentError, what, "write nn.OneCycle(0.1, steps=1000, climb=0.3).")
+        _check(self, start_factor=25, end_factor=1e4)
+        check_number(self, "climb", self.climb, 0.3, above=0, below=1)
 
     def __call__(self, step: Any) -> Any:
         start = self.peak / self.start_factor
@@ -267,8 +267,11 @@ class JoinedSchedules:
     boundaries: tuple[int, ...] = field(metadata=STATIC)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "schedules", tuple(self.schedules))
-        object.__setattr__(self, "boundaries", tuple(self.boundaries))
+        for name in ("schedules", "boundaries"):
+            object.__setattr__(self, name, _as_tuple(getattr(self, name)))
+        for rate in self.schedules:
+            check_rate(self, "schedules", rate)
+        check_positive(self, **{f"boundaries[{i}]": b for i, b in enumerate(self.boundaries)})
         increasing = all([a < b for a, b in pairwise((0, *self.boundaries))])
         if not increasing or len(self.boundaries) != len(self.schedules) - 1:
             what = (
@@ -280,8 +283,13 @@ class JoinedSchedules:
     def __call__(self, step: Any) -> Any:
         rate = rate_at(self.schedules[0], step)
         for start, schedule in zip(self.boundaries, self.schedules[1:]):
-            rate = np.where(step < start, rate, rate_at(schedule, np.maximum(step - start, 0)))
-        return rate[()]
+            after = rate_at(schedule, np.maximum(step - start, 0))
+            rate = np.where(step < start, rate, after)[()]
+        return rate
+
+
+def _as_tuple(sequence: Any) -> tuple[Any, ...]:
+    return tuple(sequence) if isinstance(sequence, (list, tuple)) else (sequence,)
 
 
 def _cosine(start: Any, end: Any, share: Any) -> Any:
@@ -290,9 +298,13 @@ def _cosine(start: Any, end: Any, share: Any) -> Any:
     return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
 
 
-def _check_steps(schedule: Any, name: str) -> None:
-    value = getattr(schedule, name)
-    if not value >= 1:
-        kind = type(schedule).__name__
-        what = f"{kind} needs {name} >= 1, but got {value!r}."
-        raise fail(ArgumentError, what, f"write {name}=1000.")
+def _check(schedule: Any, **factors: float) -> None:
+    """Check the numbers of a schedule: a length of at least 1, rates from 0 up, and the named factors."""
+    for name in ("every", "steps"):
+        if hasattr(schedule, name):
+            check_number(schedule, name, getattr(schedule, name), 1000, least=1)
+    for name in ("lr", "start", "peak", "end"):
+        if hasattr(schedule, name):
+            check_number(schedule, name, getattr(schedule, name), 0.1, least=0)
+    for name, usual in factors.items():
+        check_number(schedule, name, getattr(schedule, name), usual, above=0)

@@ -7,6 +7,7 @@ layers. Read next: `optimizers.py`.
 import numpy as np
 
 from funcgrad.nn.activations import Array
+from funcgrad.nn.settings import check_number
 from funcgrad.nn.targets import as_array, check_binary, check_same_shape, in_dtype_of, reduced
 
 __all__ = ["contrastive", "cosine_distance", "triplet"]
@@ -40,6 +41,7 @@ def cosine_distance(x: Array, y: Array, *, eps: float = 1e-8, reduction: str = "
     >>> cosine_distance(x, y, reduction="none")
     array([0., 1.])
     """
+    check_number("cosine_distance", "eps", eps, 1e-8, above=0)
     x, y = as_array(x), as_array(y)
     check_same_shape("cosine_distance", x, y)
     y = in_dtype_of(x, y)
@@ -89,6 +91,7 @@ def contrastive(
     ... )
     array([0.125, 0.125])
     """
+    check_number("contrastive", "margin", margin, 1.0)
     x, y, same = as_array(x), as_array(y), as_array(same)
     check_same_shape("contrastive", x, y)
     check_same_shape("contrastive", x[..., 0], same)
@@ -136,6 +139,7 @@ def triplet(
     >>> float(triplet(a, p, n))
     0.5
     """
+    check_number("triplet", "margin", margin, 1.0)
     anchor, positive, negative = as_array(anchor), as_array(positive), as_array(negative)
     distances = []
     for other in (positive, negative):

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from funcgrad import tree
 from funcgrad.nn.containers import Residual, Sequential
-from funcgrad.nn.protocol import Layer, apply_layer, init_state
+from funcgrad.nn.protocol import Layer, apply_layer, check_layer, init_state
 
 __all__ = ["Summary", "summary"]
 
@@ -64,6 +64,8 @@ def summary(
 
     Raises
     ------
+    ArgumentError
+        If the model is no layer.
     ShapeError
         If the network does not take an input of this shape.
 
@@ -79,6 +81,7 @@ def summary(
     ----------------------------------------------------------
     2,410 parameters, 18.8 KiB
     """
+    check_layer("the model of summary", model)
     params = model.init(np.random.default_rng(0))
     x = np.zeros(input_shape, dtype)
     rows, _ = _rows(model, params, init_state(model), x, "", "")

@@ -73,15 +73,6 @@ def check_same_shape(name: str, predictions: Array, targets: Array) -> None:
         raise fail(ShapeError, what, "reshape the targets, for instance targets[:, None].")
 
 
-def check_smoothing(name: str, smoothing: Any) -> None:
-    """Raise unless the label smoothing is a share."""
-    if not isinstance(smoothing, (int, float, np.floating)) or not 0 <= smoothing < 1:
-        what = (
-            f"label_smoothing of {name} is a number from 0 to less than 1, but got {smoothing!r}."
-        )
-        raise fail(ArgumentError, what, "0.1 is usual.")
-
-
 def check_labels(name: str, logits: Any, labels: Any) -> tuple[Array, Array]:
     """Return logits (..., K) and labels, classes (...) or rows (..., K), as arrays."""
     logits, labels = as_array(logits), as_array(labels)

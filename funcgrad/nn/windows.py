@@ -2,7 +2,7 @@
 
 A window has `kernel` entries along each spatial axis, `dilation` apart; neighbouring windows are
 `stride` apart. Entry t of all windows is one strided slice of the array, so a sum over windows and
-its transpose are a few slices each. Must not know layers. Read next: `convolution.py`.
+its transpose are a few slices each. Must not know layers. Read next: `convolving.py`.
 """
 
 import itertools
@@ -82,8 +82,8 @@ class Windows:
                 for n, m, s in zip(lengths, self.spans(), self.stride)
             ]
             return [(t // 2, t - t // 2) for t in total]
-        sides: Any = (padding,) * len(lengths) if isinstance(padding, int) else padding
-        return [(p, p) if isinstance(p, int) else tuple(p) for p in sides]
+        sides: Any = padding if isinstance(padding, (tuple, list)) else (padding,) * len(lengths)
+        return [tuple(p) if isinstance(p, (tuple, list)) else (p, p) for p in sides]
 
     def check_fit(self, layer: object, lengths: Sizes, padded: Sizes) -> None:
         """Raise if a window is longer than an axis."""
@@ -115,10 +115,12 @@ def check_padding(layer: object, padding: Any, axes: int) -> None:
         return
     sides = padding if isinstance(padding, (tuple, list)) else (padding,) * axes
     pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in sides]
-    flat = [p for pair in pairs for p in pair]
-    if len(sides) == axes and all([isinstance(p, int) and p >= 0 for p in flat]):
-        if all([len(pair) == 2 for pair in pairs]):
-            return
+    try:
+        enough = all([index(p) >= 0 for pair in pairs for p in pair])
+    except TypeError:
+        enough = False
+    if enough and len(sides) == axes and all([len(pair) == 2 for pair in pairs]):
+        return
     what = (
         f"padding of {type(layer).__name__} is 'same', 'valid', an integer or a tuple with an integer "
         f"or a pair per axis ({axes}), but got {padding!r}."

@@ -327,10 +327,10 @@ def test_the_state_of_another_optimizer_is_refused():
         (lambda: nn.chain(nn.ClipByValue(1.0), nn.LBFGS()), "LBFGS needs the function"),
         (lambda: nn.ClipByGlobalNorm(0), "max_norm > 0"),
         (lambda: nn.CosineDecay(0.1, steps=0), "CosineDecay needs steps >= 1"),
-        (lambda: nn.OneCycle(0.1, 10, climb=1), "0 < climb < 1"),
+        (lambda: nn.OneCycle(0.1, 10, climb=1), "climb > 0 and climb < 1"),
         (lambda: nn.JoinedSchedules((0.1, 0.2), ()), "one fewer than the 2 schedules"),
         (lambda: nn.JoinedSchedules((0.1, 0.2, 0.3), (5, 5)), "increasing"),
-        (lambda: nn.LBFGS(memory=0), "memory >= 1"),
+        (lambda: nn.LBFGS(memory=0), "memory of LBFGS is a positive integer"),
     ],
 )
 def test_settings_are_checked(build, message):

@@ -1,6 +1,7 @@
 """A pytree written to a file is read back as it was, or refused with what differs."""
 
 import pickle
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -163,3 +164,20 @@ def test_other_files_are_refused_and_pickles_never_run(tmp_path):
         np.save(file, like)
     with pytest.raises(ArgumentError, match=r"no file that nn.save wrote"):
         nn.load(path, like)
+
+
+def test_a_wrong_byte_anywhere_is_noticed_or_harmless(tmp_path):
+    params, path = {"w": np.arange(3.0)}, tmp_path / "params.npz"
+    nn.save(path, params)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        wrong = bytearray(whole)
+        wrong[place] ^= 0xFF
+        path.write_bytes(wrong)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's, of headers that it does not know
+            try:
+                loaded = nn.load(path, like=params)
+            except (ArgumentError, StructureError):
+                continue
+        np.testing.assert_array_equal(loaded["w"], params["w"])

@@ -135,7 +135,7 @@ def test_training_without_a_generator_raises(rng):
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, np.nan, "0.5", None])
 def test_a_rate_is_a_probability_below_one(rate):
-    with pytest.raises(ArgumentError, match="rate of Dropout is a number from 0 to less than 1"):
+    with pytest.raises(ArgumentError, match="Dropout needs rate >= 0 and rate < 1"):
         nn.Dropout(rate)
 
 
@@ -198,7 +198,7 @@ def test_residual_refuses_what_is_no_layer(rng):
         nn.Residual(np.sin)
     with pytest.raises(ArgumentError, match="the shortcut of Residual is the class ReLU"):
         nn.Residual(nn.ReLU(), nn.ReLU)
-    with pytest.raises(ArgumentError, match="Residual needs the parameters of layer and shortcut"):
+    with pytest.raises(ArgumentError, match="a Residual of 2 layers needs as many parameters"):
         nn.Residual(nn.ReLU()).apply((), np.ones(3))
 
 

@@ -84,7 +84,7 @@ def test_the_von_mises_distribution(kind):
     np.testing.assert_allclose(fun(*args), expected(*args), rtol=1e-12)
     check_grads(fun, args, order=2)
     with pytest.raises(UnsupportedError, match=r"vonmises\.cdf"):
-        stats.vonmises.cdf(0.3, 1.4)
+        grad(stats.vonmises.cdf)(0.3, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["ppf", "isf"])
@@ -118,7 +118,7 @@ def test_functions_of_a_count(name, kind):
     args = DISCRETE[name]
     if name == "betabinom" and "pmf" not in kind:
         with pytest.raises(UnsupportedError, match="betabinom"):
-            getattr(stats.betabinom, kind)(K, *args)
+            grad(getattr(stats.betabinom, kind), argnums=3)(1, *[np.ravel(a)[0] for a in args])
         return
     fun = getattr(getattr(stats, name), kind)
     for k in (K, K - 2, K + 4, K + 0.5):
@@ -346,3 +346,14 @@ def test_a_singular_covariance_counts_the_space_it_spans(rank):
         np.eye(3)[0], np.zeros(3), np.diag([0.0, 1.0, 2.0]), allow_singular=True
     )
     assert outside == -np.inf
+
+
+def test_a_missing_function_is_scipys_and_refuses_traced_arguments():
+    assert stats.vonmises.cdf(0.3, 1.0, 0.1, 2.0) == reference.vonmises.cdf(0.3, 1.0, 0.1, 2.0)
+    assert stats.betabinom.cdf(2, 5, 1.5, 2.0) == reference.betabinom.cdf(2, 5, 1.5, 2.0)
+    for name, fun in (
+        ("vonmises.cdf", lambda x: stats.vonmises.cdf(x, 1.0)),
+        ("betabinom.sf", lambda a: stats.betabinom.sf(2, 5, a, 2.0)),
+    ):
+        with pytest.raises(UnsupportedError, match=f"scipy.stats.{name} has no derivative rule"):
+            grad(fun)(1.0)

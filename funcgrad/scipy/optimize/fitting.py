@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array
+from funcgrad.core import as_array, unsupported
 from funcgrad.implicit import Solution
 from funcgrad.jacobians import jacfwd, jacrev
 from funcgrad.scipy.mirrors import any_traced, refuse
@@ -178,14 +178,12 @@ def curve_fit(
     >>> np.round(params, 6)
     array([ 3., -1.])
     """
-    refuse(
-        "optimize.curve_fit",
-        **{
-            f"traced {name}": True
-            for name, x in (("xdata", xdata), ("ydata", ydata), ("sigma", sigma), ("p0", p0))
-            if any_traced(x)
-        },
-    )
+    for name, x in (("xdata", xdata), ("ydata", ydata), ("sigma", sigma), ("p0", p0)):
+        if any_traced(x):
+            unsupported(
+                f"scipy.optimize.curve_fit with a traced {name}",
+                "fit by optimize.least_squares, the data in args",
+            )
 
     def jacobian(x: Any, *params: Any) -> Any:
         return jacfwd(lambda p: as_array(f(x, *p)).reshape(-1))(np.array(params))

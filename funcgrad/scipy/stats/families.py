@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import as_array, unsupported
+from funcgrad.core import as_array
 from funcgrad.custom import stop_gradient
 from funcgrad.primitives.families import constant
 from funcgrad.scipy.mirrors import fallback
@@ -29,8 +29,12 @@ class Freezable:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "name":
             raise AttributeError(name)
-        stats = importlib.import_module("scipy.stats")
-        return fallback(getattr(stats, self.name), f"scipy.stats.{self.name}")(name)
+        return self._original(name)
+
+    def _original(self, kind: str) -> Any:
+        """Return SciPy's own function, which takes plain arguments."""
+        distribution = getattr(importlib.import_module("scipy.stats"), self.name)
+        return fallback(distribution, f"scipy.stats.{self.name}")(kind)
 
     def __call__(self, *args: Any, **kwargs: Any) -> "Frozen":
         """Return the distribution with fixed parameters: `norm(0.5, 2.0).logpdf(x)`."""
@@ -115,7 +119,7 @@ class Continuous(Distribution):
 
     `support` is a pair of numbers, or a function of the shapes that returns one; `open` says that
     the density at its lower end is that outside. `valid(*shapes)` tells which shapes have a
-    distribution: the positive ones, if it is not given. A function that is not given raises.
+    distribution: the positive ones, if it is not given. A function that is not given is SciPy's.
     """
 
     def __init__(
@@ -149,10 +153,10 @@ class Continuous(Distribution):
         self._valid = valid or _all_positive
 
     def _missing(self, kind: str) -> Function:
-        def raising(*args: Any) -> Any:
-            unsupported(f"scipy.stats.{self.name}.{kind}", "use logpdf or pdf")
+        def call(*args: Any) -> Any:  # importing scipy.stats takes a second: not before it is used
+            return self._original(kind)(*args)
 
-        return raising
+        return call
 
     def _given(self, args: Any, kwargs: Any) -> tuple[list[Any], Any, Any]:
         """Return the shape parameters, NaN where they have no distribution, the location and the scale."""
@@ -285,8 +289,7 @@ class Discrete(Distribution):
         return log(self.sf(k, *args, **kwargs))
 
     def _tail(self, fun: Any, name: str, k: Any, args: Any, kwargs: Any, ends: Any) -> Any:
-        if fun is None:
-            unsupported(f"scipy.stats.{self.name}.{name}", "sum pmf")
+        fun = fun or self._original(name)
         k, shapes = self._shifted(k, args, kwargs)
         k = np.floor(k)
         below, above = k < self._low, k >= self._top(*shapes)
@@ -306,5 +309,4 @@ class Discrete(Distribution):
 
     @functools.cache  # noqa: B019  # the distributions live as long as the module
     def _quantile(self, kind: str) -> Any:
-        own = getattr(importlib.import_module("scipy.stats"), self.name)
-        return constant(getattr(own, kind), name=f"{self.name}.{kind}")
+        return constant(self._original(kind), name=f"{self.name}.{kind}")
