@@ -71,7 +71,7 @@ def transforms() -> None:
     out, pullback, aux = vjp(lambda w: (loss(w), w), X, has_aux=True)
     out, tangent = jvp(loss, (X,), (X,))
     out, pushforward = linearize(loss, X)
-    out, pushforward, aux = linearize(lambda w: (loss(w), w), X, has_aux=True)
+    out, _, aux = linearize(lambda w: (loss(w), w), X, has_aux=True)
     assert_type(linearize(loss, X), tuple[Any, ...])
     rows: Array = jacrev(np.sin, chunk_size=10)(X)
     columns: Array = jacfwd(np.sin, argnums=0)(X)
