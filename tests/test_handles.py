@@ -469,6 +469,7 @@ def test_a_0d_array_is_written_in_place_and_a_number_is_not():
         lambda t: np.insert(t, 1, 0.5, axis=1),
         lambda t: np.delete(t, 1, axis=1),
         lambda t: np.maximum.accumulate(t, axis=1),
+        lambda t: np.gradient(t, axis=1),
         lambda t: np.linalg.cholesky(t @ t.T + np.eye(2), upper=True),
         *[lambda t, mode=mode: np.pad(t, 1, mode=mode) for mode in ("edge", "wrap", "reflect")],
     ],
