@@ -23,6 +23,7 @@ from funcgrad import (
     vmap,
 )
 from funcgrad.errors import LeakedTracerError
+from funcgrad.testing import check_grads
 
 X = np.array([0.31, 0.72, 1.43])
 M = np.array([[0.31, 0.72, -0.43], [1.14, -0.65, 0.96]])
@@ -457,6 +458,37 @@ def test_a_0d_array_is_written_in_place_and_a_number_is_not():
     assert fun(np.array(2.0)) == 9
     value, gradient = value_and_grad(fun)(np.array(2.0))
     assert (value, gradient) == (9, 6)  # (t + 1)^2
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda t: np.take(t, [0, 2, 1], axis=1),
+        lambda t: np.repeat(t, [1, 0, 2], axis=1),
+        lambda t: np.compress([True, False, True], t, axis=1),
+        lambda t: np.insert(t, 1, 0.5, axis=1),
+        lambda t: np.delete(t, 1, axis=1),
+        lambda t: np.maximum.accumulate(t, axis=1),
+        lambda t: np.gradient(t, axis=1),
+        lambda t: np.linalg.cholesky(t @ t.T + np.eye(2), upper=True),
+        *[lambda t, mode=mode: np.pad(t, 1, mode=mode) for mode in ("edge", "wrap", "reflect")],
+    ],
+)
+def test_results_lie_row_by_row_so_that_a_reshape_is_a_view(fun):
+    """A write to the flattened result reaches it, and order="K" reads it, as in NumPy."""
+
+    def written(t):
+        y = fun(np.reshape(t, (2, 3)))
+        flat = y.reshape(-1)
+        flat *= np.arange(flat.size)
+        return np.sum(y * y) + np.sum(np.ravel(fun(np.reshape(t, (2, 3))), order="K")[:3])
+
+    t = np.array([0.3, -0.4, 1.2, 2.1, 0.7, -0.9])
+    assert np.isclose(value_and_grad(written)(t)[0], written(t))
+    check_grads(written, (t,), order=1)
+    assert np.allclose(
+        vmap(grad(written))(np.stack([t, t + 1])), [grad(written)(t), grad(written)(t + 1)]
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.core import concrete
+
 Axes = tuple[int, ...]
 
 
@@ -68,3 +70,11 @@ def spread(ct: Any, x_shape: Axes, axes: Axes) -> Any:
 def outside(axes: Axes) -> Axes:
     """Return `axes` of a slice as axes of the batch, whose axis 0 counts the slices."""
     return tuple([i + 1 for i in axes])
+
+
+def in_rows(x: Any) -> Any:
+    """Return `x` with its entries row by row in memory, as most functions of NumPy return an array.
+
+    The layout decides which reshapes are views, and with them what a later write changes.
+    """
+    return x if concrete(x).flags.c_contiguous else np.copy(x, order="C")

@@ -7,7 +7,7 @@ import numpy as np
 from funcgrad.batch import lift
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
 from funcgrad.errors import TracerConversionError, fail
-from funcgrad.primitives.axes import along, normalize_axis
+from funcgrad.primitives.axes import along, in_rows, normalize_axis
 from funcgrad.primitives.families import constant, elementwise, register
 from funcgrad.reverse import accumulate, add_at, is_basic
 
@@ -321,7 +321,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         indices = indices % n
     elif mode == "clip":
         indices = np.clip(indices, 0, n - 1)
-    return read(a, (slice(None),) * axis + (indices,))
+    return in_rows(read(a, (slice(None),) * axis + (indices,)))
 
 
 @handle(np.take_along_axis)

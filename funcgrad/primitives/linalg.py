@@ -27,7 +27,7 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
-from funcgrad.primitives.axes import count, kept_shape, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import count, in_rows, kept_shape, normalize_axes, normalize_axis
 from funcgrad.primitives.families import bilinear, elementwise, linear, primitive
 from funcgrad.primitives.indexing import scatter
 from funcgrad.primitives.reductions import products_of_others, reduce_sum
@@ -383,7 +383,7 @@ _cholesky: Primitive = primitive(
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     """Return the Cholesky factor of Hermitian matrices; the derivative is symmetrised."""
     a = as_array(a)
-    return _h(_cholesky(_h(a))) if upper else _cholesky(a)
+    return in_rows(_h(_cholesky(_h(a)))) if upper else _cholesky(a)
 
 
 # With C = Q^H dA R^-1 and the upper triangular K = dR R^-1, whose diagonal is real as LAPACK's R is:

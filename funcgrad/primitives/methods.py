@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, unsupported
-from funcgrad.primitives.axes import count, kept_shape, normalize_axis, reduced_axes
+from funcgrad.primitives.axes import count, in_rows, kept_shape, normalize_axis, reduced_axes
 from funcgrad.primitives.families import constant
 from funcgrad.primitives.statistics import no_out
 
@@ -91,7 +91,7 @@ def _running_extreme(ufunc: np.ufunc) -> Any:
         no_out(f"np.{ufunc.__name__}.accumulate", out)
         a = as_array(a) if dtype is None else as_array(a).astype(dtype)
         axis = normalize_axis(axis, a.ndim)
-        return np.take_along_axis(a, _place(a, axis=axis, ufunc=ufunc), axis)
+        return in_rows(np.take_along_axis(a, _place(a, axis=axis, ufunc=ufunc), axis))
 
     return accumulate
 

@@ -15,14 +15,14 @@ from funcgrad.core import (
     is_traced,
     plain_array,
 )
-from funcgrad.primitives.axes import along, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import along, in_rows, normalize_axes, normalize_axis
 from funcgrad.primitives.families import linear
 from funcgrad.primitives.statistics import no_out, settled
 
 
 def _take(x: Any, indices: Any, axis: int) -> Any:
     """Return entries along an axis; `indices` are plain."""
-    return x[(slice(None),) * axis + (indices,)]
+    return in_rows(x[(slice(None),) * axis + (indices,)])
 
 
 def _flat(x: Any, axis: Any) -> tuple[Any, int]:

@@ -17,7 +17,14 @@ from funcgrad.core import (
     plain_array,
     unsupported,
 )
-from funcgrad.primitives.axes import along, normalize_axes, normalize_axis, outside, reduced_axes
+from funcgrad.primitives.axes import (
+    along,
+    in_rows,
+    normalize_axes,
+    normalize_axis,
+    outside,
+    reduced_axes,
+)
 from funcgrad.primitives.families import linear, register
 
 # --- the primitives ------------------------------------------------------------------------------
@@ -326,7 +333,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a, axis = along(as_array(a), axis)
     counts = plain_array(repeats)
     if counts.size != 1:
-        return a[(*(slice(None),) * axis, np.repeat(np.arange(a.shape[axis]), counts))]
+        return in_rows(a[(*(slice(None),) * axis, np.repeat(np.arange(a.shape[axis]), counts))])
     return _repeat(a, times=int(counts.reshape(())), axis=axis)
 
 
