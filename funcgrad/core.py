@@ -850,6 +850,8 @@ class Tracer:
         return [x.tolist() for x in self] if self.shape else self
 
     def copy(self, order: str = "C") -> Any:
+        if is_number(self):  # np.copy makes an array of a number; its method does not
+            return HANDLERS[np.positive](self)
         return HANDLERS[np.copy](self, order)
 
     def fill(self, value: Any) -> None:

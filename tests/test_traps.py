@@ -242,3 +242,15 @@ def test_matrices_and_masked_arrays_are_refused_as_argument_and_as_operand(kind)
     ):
         with pytest.raises(FuncgradError):
             fun()
+
+
+def test_the_copy_of_a_number_is_a_number_and_has_no_views():
+    def f(x):
+        y = x.copy()
+        y.reshape(-1)[0] = 9.0
+        return y * x
+
+    assert f(np.float64(3.0)) == 9.0
+    assert grad(f)(3.0) == 6.0
+    assert vmap(grad(f))(np.array([3.0, 5.0])).tolist() == [6.0, 10.0]
+    assert jvp(f, (3.0,), (1.0,)) == (9.0, 6.0)
