@@ -6,6 +6,7 @@ import pytest
 from funcgrad import custom_vjp, debug_nans, grad, hessian, jvp, nn, value_and_grad, vjp, vmap
 from funcgrad.errors import MutatedConstantError, NonFiniteError
 from funcgrad.nn.fused import Fused
+from funcgrad.nn.recurrence import gru_states, lstm_states, rnn_states
 
 CALLS = []
 
@@ -136,3 +137,36 @@ def test_the_passes_of_the_cross_entropy_are_those_of_its_code(reduction, smooth
     assert value == pytest.approx(loss(z), rel=1e-14)
     tangents = [jvp(loss, (z,), (t.reshape(4, 3),))[1] for t in np.eye(12)]
     np.testing.assert_allclose(g.reshape(-1), tangents, rtol=1e-11, atol=1e-13)
+
+
+RECURRENCES = {
+    "rnn": (rnn_states, 1, 1, {"activation": "tanh"}),
+    "relu": (rnn_states, 1, 1, {"activation": "relu"}),
+    "gru": (gru_states, 3, 2, {}),  # the bias b_n, then h
+    "lstm": (lstm_states, 4, 2, {}),  # h and c
+}
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_the_passes_of_the_recurrences_are_those_of_their_code(name, every, rng):
+    states, gates, more, settings = RECURRENCES[name]
+    starts = [(4,), (2, 4)] if name == "gru" else [(2, 4)] * more
+    shapes = [(2, 5, 3), (3, 4 * gates), (4 * gates,), (4, 4 * gates), *starts]
+    arrays = [rng.normal(size=shape) for shape in shapes]
+
+    def by_hand(*arrays):
+        return states(*arrays, every=every, **settings)
+
+    def by_code(*arrays):
+        return states.plain(*arrays, every=every, **settings)
+
+    value, pullback = vjp(by_hand, *arrays)
+    expected, other = vjp(by_code, *arrays)
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-14)
+    ct = rng.normal(size=value.shape)
+    all_at_once = pullback(ct)
+    for i, (mine, theirs) in enumerate(zip(all_at_once, other(ct), strict=True)):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+        alone = grad(lambda *xs: (by_hand(*xs) * ct).sum(), argnums=i)(*arrays)
+        np.testing.assert_array_equal(alone, mine)
