@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import backward, keep_zero
 from funcgrad.core import (
     HANDLERS,
     Primitive,
@@ -23,15 +24,7 @@ from funcgrad.core import (
 )
 from funcgrad.floating import hush, unhush
 from funcgrad.handles import register_view
-from funcgrad.reverse import (
-    Tape,
-    TapeTracer,
-    backward,
-    has_derivative,
-    is_view,
-    keep_zero,
-    promoted,
-)
+from funcgrad.reverse import Tape, TapeTracer, has_derivative, is_view, promoted
 
 ndarray, float64 = np.ndarray, np.float64
 
