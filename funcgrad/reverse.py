@@ -273,16 +273,14 @@ def traced(value: Any, tape: Tape, node: int) -> "TapeTracer":
     return tracer
 
 
-def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:  # noqa: C901  # see below
-    """Make `t op other` and `other op t`, quick for tracers of one tape and for constants."""
-    general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
-    rule: Any = None
+def _operator(  # noqa: C901  # see below
+    ufunc: np.ufunc, compute: Any, same: np.ufunc | None = None
+) -> tuple[Any, Any]:
+    """Make `t op other` and `other op t`, quick for tracers of one tape and for constants.
 
-    def look_up() -> Any:  # at the first use: the rules are declared later than this module
-        nonlocal rule
-        primitive: Any = HANDLERS[ufunc]
-        rule = (*primitive.pulls, *primitive.slots)
-        return rule
+    `same` is the function of one argument that `t op t` is, if there is one with a cheaper rule.
+    """
+    general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
 
     def method(self: "TapeTracer", other: Any) -> Any:
         tape, kind = self._trace, type(other)
@@ -292,9 +290,13 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:  # noqa: C901  
             if kind is ndarray and other.nbytes <= COPY_BYTES and not other.dtype.hasobject:
                 return _with_array(self, 0, HANDLERS[ufunc], compute(self.value, other), other)
             return general(self, other)
+        if other is self and same is not None:
+            return _unary(self, HANDLERS[same], compute(self.value, self.value))
         x, y = self.value, other.value
         ans = compute(x, y)
-        pull_x, pull_y, keep_x, keep_y = rule or look_up()
+        primitive: Any = HANDLERS[ufunc]
+        pull_x, pull_y = primitive.pulls
+        keep_x, keep_y = primitive.slots
         fix_x = fix_y = None
         if type(ans) is not float64 or type(x) is not float64 or type(y) is not float64:
             shape, dtype = ans.shape, ans.dtype
@@ -360,6 +362,17 @@ def _with_array(self: "TapeTracer", i: int, primitive: Any, ans: Any, other: Any
     fix = (x.shape, x.dtype) if x.shape != ans.shape or x.dtype is not ans.dtype else None
     kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
     return _with_edge(self, ans, primitive.pulls[i], kept, fix)
+
+
+def _unary(self: "TapeTracer", primitive: Any, ans: Any) -> "TapeTracer":
+    """Record an elementwise function of one argument."""
+    x, keep = self.value, primitive.slots[0]
+    fix = None
+    if type(ans) is not float64 and x.dtype is not ans.dtype:
+        fix = (x.shape, x.dtype)
+    places = (None, ans, x)
+    kept = places[keep] if type(keep) is int else tuple([places[j] for j in keep])
+    return _with_edge(self, ans, primitive.pulls[0], kept, fix)
 
 
 def _with_edge(self: "TapeTracer", ans: Any, pull: Any, kept: Any, fix: Any) -> "TapeTracer":
@@ -447,16 +460,7 @@ class TapeTracer(Tracer):
             return forward(x, y) if type(x) is TapeTracer else reflected(self, x)
         if len(inputs) != 1:
             return call_ufunc(ufunc, inputs, kwargs)
-        x = self.value
-        ans = ufunc(x)
-        keep = primitive.slots[0]
-        fix = None
-        if type(ans) is not float64 and x.dtype is not ans.dtype:
-            fix = (x.shape, x.dtype)
-        kept = (
-            (None, ans, x)[keep] if type(keep) is int else tuple([(None, ans, x)[i] for i in keep])
-        )
-        return _with_edge(self, ans, primitive.pulls[0], kept, fix)
+        return _unary(self, primitive, ufunc(self.value))
 
     def __fused__(self, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Take part in a function that brings its own passes: `funcgrad.nn.fused` tells which."""
@@ -479,7 +483,7 @@ class TapeTracer(Tracer):
 
     __add__, __radd__ = _operator(np.add, operator.add)
     __sub__, __rsub__ = _operator(np.subtract, operator.sub)
-    __mul__, __rmul__ = _operator(np.multiply, operator.mul)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul, np.square)
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __pow__, __rpow__ = _operator(np.power, operator.pow)
     __matmul__, __rmatmul__ = _matmul, _rmatmul
