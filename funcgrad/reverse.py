@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.backward import ACCUMULATES, accumulate, add_cotangents, backward, is_basic
+from funcgrad.backward import ACCUMULATES, accumulate, backward, is_basic
 from funcgrad.constants import COPY_BYTES, checked, protect, verify
 from funcgrad.core import (
     HANDLERS,
@@ -67,7 +67,9 @@ class Tape(Trace):
 
     def input(self, value: Any) -> "TapeTracer":
         """Make a tracer for an input: a node without parents."""
-        return self.node(value, ())
+        node = self.nodes
+        self.nodes = node + 1
+        return traced(value, self, node)
 
     def node(self, value: Any, edges: Iterable[Edge]) -> "TapeTracer":
         """Make a tracer for a value, whose cotangent goes along `edges`, the last one first."""
@@ -254,8 +256,14 @@ def _pull_unfused(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: 
 
 
 def _hand_on(cts: list[Any], owned: bytearray, grads: Any, nodes: Any, values: Any) -> None:
-    dtypes = [None if node is None else x.dtype for node, x in zip(nodes, values)]
-    add_cotangents(cts, owned, zip(grads, nodes, dtypes))
+    """Add the cotangents of the arguments to those of their nodes; None stands for no such node."""
+    for g, node, x in zip(grads, nodes, values):
+        if node is None or g is None:
+            continue
+        if g.dtype != x.dtype:
+            g = g.astype(x.dtype)
+        cts[node] = g if cts[node] is None else cts[node] + g
+        owned[node] = 0
 
 
 _pull_fused.careful = _pull_unfused  # type: ignore[attr-defined]
@@ -299,11 +307,13 @@ def _operator(  # noqa: C901  # see below
         keep_x, keep_y = primitive.slots
         fix_x = fix_y = None
         if type(ans) is not float64 or type(x) is not float64 or type(y) is not float64:
-            shape, dtype = ans.shape, ans.dtype
-            if x.shape != shape or x.dtype is not dtype:
-                fix_x = (x.shape, x.dtype)
-            if y.shape != shape or y.dtype is not dtype:
-                fix_y = (y.shape, y.dtype)
+            dtype = ans.dtype
+            if x.dtype is not dtype or y.dtype is not dtype or x.shape != y.shape:
+                shape = ans.shape
+                if x.shape != shape or x.dtype is not dtype:
+                    fix_x = (x.shape, x.dtype)
+                if y.shape != shape or y.dtype is not dtype:
+                    fix_y = (y.shape, y.dtype)
         places = (None, ans, x, y)
         kept_x = places[keep_x] if type(keep_x) is int else tuple([places[i] for i in keep_x])
         kept_y = places[keep_y] if type(keep_y) is int else tuple([places[i] for i in keep_y])

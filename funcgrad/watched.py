@@ -58,10 +58,11 @@ class WatchedTape(NotedTape):
         super().__init__()
         self.names: dict[int, str] = {}
 
+    def input(self, value: Any) -> TapeTracer:
+        return _watched(super().input(value))
+
     def node(self, value: Any, edges: Any) -> TapeTracer:
-        tracer = super().node(value, edges)
-        tracer.__class__ = WatchedTracer
-        return tracer
+        return _watched(super().node(value, edges))
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         node = self.nodes
@@ -81,6 +82,11 @@ class WatchedTape(NotedTape):
             noted = NotedEdge(pull, kept, fix, name, self.places[node])
             watched += (node, parent, _pull, noted, ACCUMULATES)
         return watched
+
+
+def _watched(tracer: TapeTracer) -> TapeTracer:
+    tracer.__class__ = WatchedTracer
+    return tracer
 
 
 def _pull(cts: list[Any], owned: bytearray, parent: int, ct: Any, noted: NotedEdge) -> None:
