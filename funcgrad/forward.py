@@ -285,6 +285,7 @@ class ForwardTracer(Tracer):
         self.value = value
         self._trace = trace
         self.node = tangent
+        self._view = self._views = None
 
     @property
     def tangent(self) -> Any:

@@ -58,10 +58,10 @@ class WatchedTape(NotedTape):
         super().__init__()
         self.names: dict[int, str] = {}
 
-    def input(self, value: Any) -> TapeTracer:
+    def input(self, value: Any) -> Any:
         return _watched(super().input(value))
 
-    def node(self, value: Any, edges: Any) -> TapeTracer:
+    def node(self, value: Any, edges: Any) -> Any:
         return _watched(super().node(value, edges))
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
@@ -71,7 +71,7 @@ class WatchedTape(NotedTape):
         if self.nodes > node:
             self.names[node] = primitive.name
         check_made(f"`{primitive.name}`", args, out)
-        return out
+        return _watched(out)
 
     def backward_edges(self) -> list[Any]:
         if not is_watching():
@@ -84,9 +84,10 @@ class WatchedTape(NotedTape):
         return watched
 
 
-def _watched(tracer: TapeTracer) -> TapeTracer:
-    tracer.__class__ = WatchedTracer
-    return tracer
+def _watched(x: Any) -> Any:
+    if type(x) is TapeTracer:
+        x.__class__ = WatchedTracer
+    return x
 
 
 def _pull(cts: list[Any], owned: bytearray, parent: int, ct: Any, noted: NotedEdge) -> None:
