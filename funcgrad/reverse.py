@@ -114,7 +114,8 @@ class Tape(Trace):
         ans = primitive(*values, **settings) if nested else primitive.fun(*values, **settings)
         if self.sink is ENDED or not primitive.pulls or not has_derivative(ans):
             return leaked() if self.sink is ENDED else ans
-        node, edges = self.nodes, []
+        node = self.nodes
+        edges: list[Any] = []
         for i in mine:
             pull, keep = primitive.pull(i, args)
             if pull is zero:
