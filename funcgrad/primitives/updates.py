@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from funcgrad.backward import is_basic
 from funcgrad.core import (
     HANDLERS,
     HOOKS,
@@ -21,7 +22,6 @@ from funcgrad.core import (
 from funcgrad.primitives.axes import normalize_axis
 from funcgrad.primitives.indexing import along_axis, mark_mapped, plain_index, scatter
 from funcgrad.primitives.statistics import settled
-from funcgrad.reverse import is_basic
 
 
 def _refuse_plain(name: str) -> NoReturn:
