@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.nn.activations import Array
+from funcgrad.nn.bias import add_bias, bias_cotangent
 from funcgrad.nn.fused import Fused, Needs
 from funcgrad.nn.windows import Windows
 
@@ -94,8 +95,7 @@ def _convolve_forward(
     view = windows.view(padded)
     counts = view.shape[1 : x.ndim - 1]
     rows = _rows(view, windows.taps, x.shape[-1])
-    y = _product(rows, w, groups)
-    y = y + b if y.dtype != b.dtype else np.add(y, b, out=y)
+    y = add_bias(_product(rows, w, groups), b)
     kept = (needs, rows if needs[1] else None, w, windows, sides, groups, padded.shape, x.shape)
     return y.reshape(len(x), *counts, w.shape[-1]), kept
 
@@ -109,7 +109,7 @@ def _convolve_backward(ct: Array, kept: Any) -> Any:
     if needs[1]:
         dw = _weight_cotangents(ct, rows, groups).reshape(w.shape)
     if needs[2]:
-        db = np.ones(len(ct), ct.dtype) @ ct
+        db = bias_cotangent(ct)
     return dx, dw, db
 
 
