@@ -130,14 +130,17 @@ def _torch() -> Callable[..., Trainer]:
             params, x, y = task.data(dtype)
             self.model = _torch_network(torch, task.kind).to(getattr(torch, dtype))
             named = list(self.model.named_parameters())
-            # PyTorch has two biases where one does, but for the last gate of a GRU.
-            self.kept = [p for name, p in named if "bias_hh" not in name or task.kind == "GRU"]
+            # PyTorch has two biases where one does, but for the last gate of a GRU: `second` entries
+            # at the end of the other one are trained.
+            second = {"GRU": 64}.get(task.kind, 0)
+            self.kept = [p for name, p in named if "bias_hh" not in name or second]
             self.lengths = [len(array) for array in tree.leaves(params)]
             with torch.no_grad():
                 for name, p in named:
                     if "bias_hh" in name:
                         p.zero_()
-                        trained = torch.arange(len(p)) >= 128
+                    if "bias_hh" in name and second:
+                        trained = torch.arange(len(p)) >= len(p) - second
                         p.register_hook(lambda g, trained=trained: g * trained)
                 for p, array in zip(self.kept, tree.leaves(params), strict=True):
                     w = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T

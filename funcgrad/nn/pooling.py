@@ -48,7 +48,7 @@ def _largest_forward(needs: Needs, x: Array, *, windows: Windows) -> Any:
 
 def _largest_backward(ct: Array, residuals: Any) -> Any:
     hits, shape, windows = residuals
-    count = np.add.reduce(hits.view(np.uint8), axis=0, dtype=np.uint16)
+    count = np.add.reduce(hits.view(np.uint8), axis=0, dtype=np.min_scalar_type(windows.taps))
     share = ct / count.astype(ct.dtype)  # entries that tie share the cotangent
     dx = np.zeros(shape, ct.dtype)
     for place, hit in zip(windows.slices(shape[1:-1]), hits):
