@@ -1,8 +1,7 @@
 """Layers of convolutions, and of their transposes.
 
 Channels are the last axis everywhere, as features are: images are (N, height, width, channels), and
-a weight is (*kernel, in, out). A window is then a row, and neither pass transposes anything. Read next:
-`pooling.py`.
+a weight is (*kernel, in, out). A window is then a row. Read next: `pooling.py`.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """The convolution as a function: one matrix product over the windows of x (N, *spatial, C).
 
-A weight w is (*kernel, C / groups, O). The gradient of the input adds the rows of the product back, one
-slice per entry of the window. Must not know layers. Read next: `convolution.py`.
+A weight w is (*kernel, C / groups, O). The gradient of the input adds the rows of the product back, a
+line of the windows at a time. Must not know layers. Read next: `convolution.py`.
 """
 
 import math
@@ -17,6 +17,8 @@ from funcgrad.nn.windows import Windows
 __all__ = ["convolve", "flipped", "spread"]
 
 Sides = list[tuple[int, int]]
+
+LINES = 32  # so many at once make up for a call of NumPy per window of a line
 
 
 def _rows_by_group(rows: Array, groups: int) -> Array:
@@ -141,9 +143,6 @@ def _add_rows(rows: Array, windows: Windows, shape: Any) -> Array:
     else:
         _add_entries(x, rows, windows)
     return x
-
-
-LINES = 32  # so many at once make up for a call of NumPy's per window of a line
 
 
 def _add_runs(x: Array, rows: Array, windows: Windows) -> None:

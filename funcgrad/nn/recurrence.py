@@ -274,7 +274,7 @@ def _lstm_forward(
     hs, c = _started(h, steps, dtype), np.array(c, dtype)
     total, gates = np.empty((batch, 4 * n), dtype), np.empty((4, batch, n), dtype)
     total_by_gate, (i, f, g, o) = _by_gate(total, n), gates
-    tanh, work = np.empty((2, batch, n), dtype)
+    tanh_c, work = np.empty((2, batch, n), dtype)
     for row, p, (p_i, p_f, p_g, p_o), forget, through, h, new_h in zip(
         z, partial, partial, forgets, throughs, hs, hs[1:]
     ):
@@ -294,10 +294,10 @@ def _lstm_forward(
         np.multiply(f, c, c)
         np.multiply(i, g, work)
         np.add(c, work, c)
-        np.tanh(c, tanh)
-        np.multiply(o, tanh, new_h)
-        np.multiply(p_o, tanh, p_o)
-        np.multiply(new_h, tanh, through)
+        np.tanh(c, tanh_c)
+        np.multiply(o, tanh_c, new_h)
+        np.multiply(p_o, tanh_c, p_o)
+        np.multiply(new_h, tanh_c, through)
         np.subtract(o, through, through)  # from h to c: o (1 - tanh(c)^2)
         np.copyto(forget, f)
     ans = np.concatenate([hs[1:] if every else hs[-1:], c[None]])
