@@ -28,7 +28,7 @@ from funcgrad.errors import (
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
-from funcgrad.primitives.objects import OBJECTS_FIX, holds_tracers, is_about_objects, join, joined
+from funcgrad.primitives.objects import OBJECTS_FIX, as_numbers, holds_tracers, is_about_objects, join, joined
 from funcgrad.tracebacks import boundary
 
 Key = int | str
@@ -447,13 +447,19 @@ def own(x: Any) -> Any:
 
 
 def check_arrays(verb: str, fun: Any, leaves: list[Any], trace: Any = None) -> None:
-    """Raise unless every output is an array or a number, traced by `trace` or a running transform."""
-    for x in leaves:
+    """Raise unless every output is an array or a number, traced by `trace` or a running transform.
+
+    Numbers in an array of objects become an array of numbers.
+    """
+    for i, x in enumerate(leaves):
         if isinstance(x, Tracer):
             if x._trace is not trace:
                 x._trace.check_running(x)
             continue
         if isinstance(x, _ARRAYS) and np.result_type(x).kind in "biufc":
+            continue
+        if type(x) is np.ndarray and x.dtype.hasobject and as_numbers(x) is not None:
+            leaves[i] = as_numbers(x)
             continue
         aux = "; for anything else use has_aux=True" if verb in _WITH_AUX else ""
         raise fail(
