@@ -28,7 +28,14 @@ from funcgrad.errors import (
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
-from funcgrad.primitives.objects import OBJECTS_FIX, as_numbers, holds_tracers, is_about_objects, join, joined
+from funcgrad.primitives.objects import (
+    OBJECTS_FIX,
+    as_numbers,
+    holds_tracers,
+    is_about_objects,
+    join,
+    joined,
+)
 from funcgrad.tracebacks import boundary
 
 Key = int | str
@@ -261,8 +268,8 @@ def _fix_input(x: Any, verb: str) -> str:
         choose = f"if it is a setting, close over it: {verb}(lambda x: f(x, n), ...)"
     if isinstance(x, (bool, int, np.integer, np.bool_)):
         return f"pass a float: {float(x)}; {choose}"
-    if is_foreign(type(x)):
-        return "pass a plain array: np.asarray(x)"
+    if is_foreign(type(x)) or (hasattr(x, "__array__") and not isinstance(x, _ARRAYS)):
+        return f"pass a plain array: np.asarray(x); {choose}"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return f"convert it: x.astype(float); {choose}"
     if whole:

@@ -217,9 +217,10 @@ def unsupported(name: str, fix: str | None = None) -> NoReturn:
 
 
 def _operand(x: Any) -> Any:
-    """Return a list, or an array of objects, as one traced array; anything else as it is."""
-    convert = isinstance(x, (list, tuple)) or (type(x) is np.ndarray and x.dtype.hasobject)
-    return as_array(x) if convert else x
+    """Return a list, a Series or an array of objects as one array; anything else as it is."""
+    kind = type(x)
+    convert = isinstance(x, (list, tuple)) or (kind is np.ndarray and x.dtype.hasobject)
+    return as_array(x) if convert or _is_container(kind) else x
 
 
 _NOT_GIVEN = np._NoValue  # how NumPy's functions say so to each other
@@ -229,11 +230,34 @@ _PLAIN = {float, int, np.ndarray, np.float64}
 
 def _defers(x: Any, other: Any) -> bool:
     """Tell whether an operator leaves the operation to `other`; refuse numbers that NumPy does not know."""
+    if isinstance(other, Tracer):
+        return False
     if isinstance(other, (complex, np.complexfloating)):
         HOOKS["complex"](x)
     if isinstance(other, numbers.Number) and not isinstance(other, _NUMBERS):
         unsupported(f"an operation with a {type(other).__name__}", "convert it: float(x)")
-    return getattr(type(other), "__array_ufunc__", True) is None
+    return getattr(type(other), "__array_ufunc__", True) is None or _is_wrapper(type(other))
+
+
+def _is_wrapper(kind: type) -> bool:
+    """Tell whether a type holds arrays of any kind and calculates with them itself: xarray's, pint's."""
+    own = hasattr(kind, "__array_ufunc__") and not hasattr(kind, "__pandas_priority__")
+    return own and not issubclass(kind, (np.ndarray, np.generic, Tracer))
+
+
+def _is_container(kind: type) -> bool:
+    """Tell whether a type stands for the plain array that NumPy makes of it: a Series, a DataFrame."""
+    return hasattr(kind, "__array__") and not issubclass(kind, (np.ndarray, np.generic, Tracer))
+
+
+@functools.cache  # by type: 40 ns for each operand
+def _is_unusual(kind: type) -> bool:
+    """Tell whether an operand must be converted, refused or asked before a primitive gets it."""
+    return (
+        issubclass(kind, (list, tuple))
+        or _is_container(kind)
+        or (issubclass(kind, np.ndarray) and is_foreign(kind))
+    )
 
 
 def binary_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
@@ -332,10 +356,12 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
         if kind is np.ndarray:
             if x.dtype.hasobject:
                 inputs = tuple([_operand(x) for x in inputs])
-        elif kind is list or kind is tuple:
+        elif _is_unusual(kind):
+            if is_foreign(kind):
+                refuse_foreign(kind)
+            if _is_wrapper(kind):
+                return NotImplemented
             inputs = tuple([_operand(x) for x in inputs])
-        elif isinstance(x, np.ndarray) and is_foreign(kind):
-            refuse_foreign(kind)
     if not kwargs:
         return handler(*inputs)
     return _ufunc_with_options(ufunc, handler, inputs, dict(kwargs))
@@ -545,6 +571,7 @@ class Tracer:
 
     __slots__ = ("__weakref__", "_trace", "_view", "_views", "node", "value")
     __array_priority__ = 1000.0
+    __pandas_priority__ = 5000  # above a DataFrame's: `series * t` is left to us
     __hash__ = None  # type: ignore[assignment]  # == is elementwise, as for arrays
 
     value: Any
