@@ -251,7 +251,7 @@ def _is_container(kind: type) -> bool:
 
 
 @functools.cache  # by type: 40 ns for each operand
-def _is_unusual(kind: type) -> bool:
+def _is_unusual(kind: Any) -> bool:
     """Tell whether an operand must be converted, refused or asked before a primitive gets it."""
     return (
         issubclass(kind, (list, tuple))
