@@ -352,7 +352,7 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     if handler is None:
         handler = find_ufunc(ufunc)
     for x in inputs:
-        kind = type(x)
+        kind: Any = type(x)
         if kind is np.ndarray:
             if x.dtype.hasobject:
                 inputs = tuple([_operand(x) for x in inputs])
@@ -623,6 +623,9 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         # NumPy asks in the same way for an entry of a list and for the whole of np.asarray(t).
         objects = dtype is None or np.dtype(dtype).hasobject
+        if not objects and np.dtype(dtype).kind in "iu":
+            refuse_if_mirrored()
+            self._refuse_integers()
         if not objects or self.shape or self.dtype.kind != "f":
             self._refuse_array()
         refuse_if_mirrored()
@@ -637,8 +640,15 @@ class Tracer:
             f"a traced array ({self.shape}, {self.dtype}) would become a plain one here, "
             "and its gradient would be lost.",
             "np.stack([...]) (or np.array([...], like=t) with a traced t) for a list of traced values, "
-            "np.zeros_like(x) in place of np.zeros, an np. function in place of one that converts; "
-            "stop_gradient(x) if it is meant as a constant",
+            "x or x.copy() in place of np.asarray(x) or np.array(x), np.zeros_like(x) in place of np.zeros, "
+            "an np. function in place of one that converts; stop_gradient(x) if it is meant as a constant",
+        )
+
+    def _refuse_integers(self) -> NoReturn:
+        raise fail(
+            TracerConversionError,
+            f"a traced array ({self.shape}, {self.dtype}) would become one of integers here.",
+            "x.astype(int), or np.floor and the like, whose derivative is zero, in place of np.array(x, int)",
         )
 
     def __dlpack__(self, **_: Any) -> NoReturn:

@@ -287,6 +287,21 @@ def test_pandas_columns_are_constants_like_arrays():
     np.testing.assert_allclose(grad(loss)(X[:2]), grad(of_arrays)(X[:2]), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "convert", [lambda t: np.array(t, int), np.int64, lambda t: np.asarray(t, dtype=np.uint8)]
+)
+def test_a_conversion_to_integers_names_the_spelling_that_works(convert):
+    with pytest.raises(FuncgradError, match=r"x\.astype\(int\)"):
+        grad(lambda t: t[convert(t)][0])(X)
+    assert grad(lambda t: t[t.astype(int)][0])(X).tolist() == [1, 0, 0]
+
+
+def test_a_conversion_of_one_array_names_the_array_itself():
+    for convert in (np.asarray, np.array):
+        with pytest.raises(FuncgradError, match=r"x or x\.copy\(\) in place of np\.asarray\(x\)"):
+            grad(lambda t: np.sum(convert(t)))(X)  # noqa: B023
+
+
 def test_a_series_as_the_argument_is_refused_with_the_way_out():
     with pytest.raises(FuncgradError, match=r"pass a plain array: np\.asarray\(x\)"):
         grad(lambda t: np.sum(t**2))(Column(X))
