@@ -39,6 +39,14 @@ def backward(tape: Any, seeds: list[tuple[int, Any]], inputs: list[int]) -> list
     return cts
 
 
+def times(ct: Any, kept: Any) -> Any:
+    """Pull back through a product with what is kept."""
+    return ct * kept
+
+
+times.elementwise = True  # type: ignore[attr-defined]
+
+
 def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[Any]:
     """Walk edges backwards, from the seeds to the inputs."""
     cts: list[Any] = [None] * nodes
@@ -55,7 +63,8 @@ def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[An
         if fix is ACCUMULATES:
             pull(cts, owned, parent, ct, kept)
             continue
-        g = ct if pull is None else pull(ct, kept)
+        # Products are half of the edges of arithmetic; written out, each saves 50 ns.
+        g = ct * kept if pull is times else ct if pull is None else pull(ct, kept)
         if fix is not None:
             g = restore(g, *fix)
         total = cts[parent]
@@ -180,14 +189,3 @@ def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
         cts[parent] = buffer = np.zeros(shape, dtype) if buffer is None else np.array(buffer)
         owned[parent] = 1
     add_at(buffer, index, ct)
-
-
-def add_cotangents(cts: list[Any], owned: bytearray, grads: Any) -> None:
-    """Add cotangents, given as `(g, node, dtype)`, to those of their nodes; None stands for no such node."""
-    for g, node, dtype in grads:
-        if node is None or g is None:
-            continue
-        if g.dtype != dtype:
-            g = (g.real if dtype.kind != "c" else g).astype(dtype)
-        cts[node] = g if cts[node] is None else cts[node] + g
-        owned[node] = 0

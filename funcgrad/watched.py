@@ -58,10 +58,11 @@ class WatchedTape(NotedTape):
         super().__init__()
         self.names: dict[int, str] = {}
 
-    def node(self, value: Any, edges: Any) -> TapeTracer:
-        tracer = super().node(value, edges)
-        tracer.__class__ = WatchedTracer
-        return tracer
+    def input(self, value: Any) -> Any:
+        return _watched(super().input(value))
+
+    def node(self, value: Any, edges: Any) -> Any:
+        return _watched(super().node(value, edges))
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         node = self.nodes
@@ -70,7 +71,7 @@ class WatchedTape(NotedTape):
         if self.nodes > node:
             self.names[node] = primitive.name
         check_made(f"`{primitive.name}`", args, out)
-        return out
+        return _watched(out)
 
     def backward_edges(self) -> list[Any]:
         if not is_watching():
@@ -81,6 +82,12 @@ class WatchedTape(NotedTape):
             noted = NotedEdge(pull, kept, fix, name, self.places[node])
             watched += (node, parent, _pull, noted, ACCUMULATES)
         return watched
+
+
+def _watched(x: Any) -> Any:
+    if type(x) is TapeTracer:
+        x.__class__ = WatchedTracer
+    return x
 
 
 def _pull(cts: list[Any], owned: bytearray, parent: int, ct: Any, noted: NotedEdge) -> None:
