@@ -144,6 +144,10 @@ class Primitive:
         """Return the pushforward of argument `i`, or `None` if it follows from the pullback."""
         return self.jvps[i]
 
+    push_all: Any = (
+        None  # (tangents, ans, args, settings) -> tangent, where that is cheaper than a sum
+    )
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 

@@ -106,11 +106,9 @@ class _Join(Primitive):
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
         def keep(ans: Any, args: Any, settings: Any) -> Any:
-            axis = settings["axis"]
-            start = 0
-            for x in args[:i]:
-                start += x.shape[axis]
-            return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
+            axis, ends = settings["axis"], settings["ends"]
+            start = ends[i - 1] if i else 0
+            return (slice(None),) * axis + (slice(start, ends[i]),)
 
         keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
         return _take_slice, keep
@@ -122,12 +120,22 @@ class _Join(Primitive):
 
         return push
 
+    def push_all(self, tangents: list[Any], ans: Any, args: Any, settings: Any) -> Any:
+        """Join the tangents of all arguments: one by one they would cost the square of their number."""
+        parts = [
+            np.zeros(x.shape, ans.dtype) if t is None else t
+            for t, x in zip(tangents, args, strict=True)
+        ]
+        return self(*parts, **settings)
+
 
 def _take_slice(ct: Any, index: Any) -> Any:
     return ct[index]
 
 
-_concatenate = register(_Join("concatenate", lambda *xs, axis: np.concatenate(xs, axis), ("*xs",)))
+_concatenate = register(
+    _Join("concatenate", lambda *xs, axis, ends: np.concatenate(xs, axis), ("*xs",))
+)
 
 
 def _batch_concatenate(args: Any, mapped: Any, settings: Any) -> Any:
@@ -385,10 +393,12 @@ def _listed(arrays: Any) -> list[Any]:
     return [as_array(x) for x in arrays]
 
 
-def _join(join: Any, arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any) -> Any:
+def _join(
+    join: Any, arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any, **settings: Any
+) -> Any:
     if out is not None:
         unsupported(f"np.{join.name} with out=", "use the returned value")
-    joined = join(*arrays, axis=axis)
+    joined = join(*arrays, axis=axis, **settings)
     if dtype is None:
         return joined
     for x in arrays:
@@ -411,7 +421,8 @@ def concatenate(
     if any(not x.ndim for x in arrays):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     axis = normalize_axis(axis, arrays[0].ndim)
-    return _join(_concatenate, arrays, axis, out, dtype, casting)
+    ends = tuple(itertools.accumulate([x.shape[axis] for x in arrays]))
+    return _join(_concatenate, arrays, axis, out, dtype, casting, ends=ends)
 
 
 @handle(np.stack)
