@@ -185,11 +185,26 @@ def _apply_by_rounds(ufunc: np.ufunc, a: Any, index: Any, operands: Any) -> None
     places = np.arange(a.size).reshape(a.shape)[index]
     flat = [np.broadcast_to(x, places.shape).reshape(-1) for x in operands]
     places = places.reshape(-1)
+    if ufunc is np.maximum or ufunc is np.minimum:
+        _apply_to_segments(ufunc, a, places, flat[0])
+        return
     turn = _occurrence(places)
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k)
         at = np.unravel_index(places[now], a.shape)
         a[at] = _of_kind(a, ufunc(a[at], *[x[now] for x in flat]))
+
+
+def _apply_to_segments(ufunc: np.ufunc, a: Any, places: Any, values: Any) -> None:
+    """Join each place to all the values that go there, which are brought next to each other."""
+    touched, which = np.unique(places, return_inverse=True)
+    if not touched.size:
+        return
+    at = np.unravel_index(touched, a.shape)
+    order = np.argsort(np.concatenate([np.arange(touched.size), which]), kind="stable")
+    starts = np.cumsum(1 + np.bincount(which)) - 1 - np.bincount(which)
+    joined = np.concatenate([a[at], values])[order]
+    a[at] = _of_kind(a, ufunc.reduceat(joined, starts))
 
 
 def _items(index: Any) -> tuple[Any, ...]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, jacfwd, jacrev, jvp, value_and_grad, vmap
+from funcgrad import grad, jacfwd, jacrev, jvp, value_and_grad, vjp, vmap
 from funcgrad.errors import FuncgradError, UnsupportedError
+from funcgrad.testing import check_grads
 
 X = np.array([0.5, 1.3, 2.1])
 M = np.array([[0.3, 1.1, 0.7], [0.9, 0.2, 1.6]])
@@ -356,3 +357,50 @@ def test_a_view_of_the_same_dtype_shares_the_entries():
         return np.sum(y)
 
     np.testing.assert_allclose(grad(fun)(Z), 5 * Z**4)
+
+
+# --- many entries in few places --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum])
+def test_the_extreme_of_many_entries_in_few_places(ufunc):
+    places = np.array([[3, 0, 3], [1, 3, 0]])
+
+    def joined(z, values):
+        z = z * 1.0
+        ufunc.at(z, places, values)
+        return z
+
+    z, values = np.array([0.3, -0.2, 0.9, 0.1]), np.array([[0.5, 0.7, -1.0], [-0.4, 0.2, 0.4]])
+    expected = z.copy()
+    ufunc.at(expected, places, values)
+    np.testing.assert_array_equal(vjp(joined, z, values)[0], expected)
+    check_grads(joined, (z, values))
+    np.testing.assert_array_equal(
+        vmap(joined)(np.stack([z, -z]), np.stack([values, -values]))[0], expected
+    )
+
+
+def test_equal_entries_in_one_place_share_the_derivative_evenly():
+    def largest(z, values):
+        z = z.copy()
+        np.maximum.at(z, [0, 0, 0, 1], values)
+        return np.sum(z)
+
+    of_z, of_values = grad(largest, argnums=(0, 1))(np.array([2.0, 5.0]), np.array([2.0, 1, 2, 3]))
+    np.testing.assert_allclose(of_z, [1 / 3, 1], rtol=1e-15)
+    np.testing.assert_allclose(of_values, [1 / 3, 0, 1 / 3, 0], rtol=1e-15)
+
+
+def test_equal_entries_of_a_segment_share_the_derivative_evenly():
+    x = np.array([9.0, 2.0, 1.0, 2.0, 4.0])
+    for transform in (grad, jacfwd):
+        g = transform(lambda x: np.sum(np.maximum.reduceat(x, [1, 4])))(x)
+        assert g.tolist() == [0, 0.5, 0, 0.5, 1]
+        assert transform(lambda x: np.sum(np.add.reduceat(x, [1, 4])))(x).tolist() == [
+            0,
+            1,
+            1,
+            1,
+            1,
+        ]
