@@ -87,7 +87,7 @@ class Forward(Trace):
         tangent = None
         quiet = hush()
         try:
-            if len(moving) > 2 and primitive.push_all is not None:
+            if primitive.push_all is not None and len(moving) > 1:
                 tangents = [None] * len(args)
                 for i in moving:
                     tangents[i] = args[i].node
