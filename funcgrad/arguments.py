@@ -28,6 +28,7 @@ from funcgrad.errors import (
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
+from funcgrad.mirrors import mirror_of_traceback
 from funcgrad.primitives.objects import (
     OBJECTS_FIX,
     as_numbers,
@@ -366,8 +367,9 @@ def call(fun: Any, args: Any, kwargs: Any) -> Any:
     except FuncgradError:
         raise
     except Exception as error:
-        if "setting an array element" in str(error) and isinstance(error.__cause__, FuncgradError):
-            raise error.__cause__ from None  # NumPy wraps what __float__ raises
+        wrapped = "setting an array element" in str(error) or isinstance(error, SystemError)
+        if wrapped and isinstance(error.__cause__, FuncgradError):
+            raise error.__cause__ from None  # NumPy, or C code of SciPy's, wraps what __float__ raises
         if is_about_objects(error):
             where = line_of_traceback(error.__traceback__)
             raise fail(UnsupportedError, f"{error}.", OBJECTS_FIX, where) from error
@@ -375,6 +377,9 @@ def call(fun: Any, args: Any, kwargs: Any) -> Any:
         note = f"  at {where}"
         if where and note not in getattr(error, "__notes__", ()):
             error.add_note(note)
+            mirror = mirror_of_traceback(error.__traceback__)
+            if mirror:  # SciPy made something of a traced value, it may be, and failed on that
+                error.add_note(f"  Fix: if a value in it is traced, call {mirror}")
         raise
 
 

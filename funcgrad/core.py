@@ -626,6 +626,8 @@ class Tracer:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         # NumPy asks in the same way for an entry of a list and for the whole of np.asarray(t).
+        if str(sys._getframe(1).f_globals.get("__name__")).startswith("numpy.testing"):
+            return self._compared()
         objects = dtype is None or np.dtype(dtype).hasobject
         if not objects and np.dtype(dtype).kind in "iu":
             refuse_if_mirrored()
@@ -636,6 +638,11 @@ class Tracer:
         if getattr(self._trace, "refused_index", None) == _instruction(sys._getframe(1)):
             self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
         return HOOKS["entry"](self, dtype is not None)
+
+    def _compared(self) -> Any:
+        """Return the plain values for an assertion of np.testing: like any comparison it has no derivative."""
+        self._trace.check_running(self)
+        return self.value._compared() if isinstance(self.value, Tracer) else np.asarray(self.value)
 
     def _refuse_array(self) -> NoReturn:
         refuse_if_mirrored()
@@ -965,7 +972,8 @@ def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
         TracerConversionError,
         f"{kind}() of a traced value ({tracer.shape}, {tracer.dtype}) would lose its gradient.",
         "use np.sin in place of math.sin and the like, write into np.zeros_like(x) or use np.stack "
-        "in place of plain[i] = t, or stop_gradient(x) if it is meant as a constant",
+        "in place of plain[i] = t, f'{x:.3f}' in place of '%.3f' % x, or stop_gradient(x) if it is meant "
+        "as a constant",
     )
 
 
