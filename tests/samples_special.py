@@ -36,6 +36,20 @@ def rows(sample: Any, spread: Any) -> list[Any]:
             for fun in _named(sc, name)
         ],
         *_sparse(sample, spread),
+        *_logsumexp(sample, spread),
+    ]
+
+
+def _logsumexp(sample: Any, spread: Any) -> list[Any]:
+    fun = importlib.import_module("funcgrad.scipy.special").logsumexp
+    return [
+        sample(
+            lambda x, axis=axis, keepdims=keepdims: fun(x, axis=axis, keepdims=keepdims),
+            (spread((3, 4), -1.93, 1.97),),
+            of="logsumexp",
+        )
+        for axis in (None, 0, (0, 1))
+        for keepdims in (False, True)
     ]
 
 

@@ -4,6 +4,7 @@ Into a traced array they write as `y[index] = v` does, which `writing.py` owns; 
 cannot go into a plain one.
 """
 
+import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -182,12 +183,12 @@ def _of_kind(a: Any, result: Any) -> Any:
 def _apply_by_rounds(ufunc: np.ufunc, a: Any, index: Any, operands: Any) -> None:
     """Apply a ufunc to each place for the first time, then to those that come a second time, and so on."""
     index = tuple([settled(i) if isinstance(i, Tracer) else i for i in _items(index)])
+    if ufunc is np.maximum or ufunc is np.minimum:
+        _apply_to_segments(ufunc, a, index, operands[0])
+        return
     places = np.arange(a.size).reshape(a.shape)[index]
     flat = [np.broadcast_to(x, places.shape).reshape(-1) for x in operands]
     places = places.reshape(-1)
-    if ufunc is np.maximum or ufunc is np.minimum:
-        _apply_to_segments(ufunc, a, places, flat[0])
-        return
     turn = _occurrence(places)
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k)
@@ -195,15 +196,20 @@ def _apply_by_rounds(ufunc: np.ufunc, a: Any, index: Any, operands: Any) -> None
         a[at] = _of_kind(a, ufunc(a[at], *[x[now] for x in flat]))
 
 
-def _apply_to_segments(ufunc: np.ufunc, a: Any, places: Any, values: Any) -> None:
+def _apply_to_segments(ufunc: np.ufunc, a: Any, index: Any, values: Any) -> None:
     """Join each place to all the values that go there, which are brought next to each other."""
-    touched, which = np.unique(places, return_inverse=True)
+    arrays = all([type(i) is np.ndarray and i.dtype.kind in "iu" for i in index])
+    ahead = a.shape[: len(index)] if arrays else a.shape  # whole rows go together, if they can
+    behind = a.shape[len(ahead) :]
+    places = np.arange(math.prod(ahead)).reshape(ahead)[index]
+    values = np.broadcast_to(values, (*places.shape, *behind)).reshape(places.size, *behind)
+    touched, which, counts = np.unique(places, return_inverse=True, return_counts=True)
     if not touched.size:
         return
-    at = np.unravel_index(touched, a.shape)
-    order = np.argsort(np.concatenate([np.arange(touched.size), which]), kind="stable")
-    starts = np.cumsum(1 + np.bincount(which)) - 1 - np.bincount(which)
-    joined = np.concatenate([a[at], values])[order]
+    at = np.unravel_index(touched, ahead)
+    rows = np.concatenate([np.arange(touched.size), which.reshape(-1)])
+    starts = np.cumsum(counts + 1) - counts - 1
+    joined = np.concatenate([a[at], values])[np.argsort(rows, kind="stable")]
     a[at] = _of_kind(a, ufunc.reduceat(joined, starts))
 
 

@@ -381,6 +381,30 @@ def test_the_extreme_of_many_entries_in_few_places(ufunc):
     )
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.array([2, 0, 2, -1, 0]),
+        (np.array([2, 0, 2, -1, 0]), np.array([1, 0, 1, -1, 0])),
+        (slice(None), np.array([1, 0, 1])),
+        (np.array([[0], [2]]), np.array([[1, 1, 0]])),
+        np.array([], int),
+    ],
+)
+def test_the_extreme_of_rows_and_at_any_index(index):
+    z = np.cos(np.arange(12.0)).reshape(3, 2, 2)
+    values = np.sin(1 + np.arange(z[index].size)).reshape(z[index].shape)
+
+    def joined(z, values):
+        z = z + 0.0
+        np.maximum.at(z, index, values)
+        return z
+
+    expected = joined(z, values)
+    np.testing.assert_array_equal(vjp(joined, z, values)[0], expected)
+    check_grads(joined, (z, values))
+
+
 def test_equal_entries_in_one_place_share_the_derivative_evenly():
     def largest(z, values):
         z = z.copy()
