@@ -637,10 +637,12 @@ class Tracer:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         # NumPy asks in the same way for an entry of a list and for the whole of np.asarray(t).
-        if str(sys._getframe(1).f_globals.get("__name__")).startswith("numpy.testing"):
+        caller = sys._getframe(1)
+        module = str(caller.f_globals.get("__name__"))
+        if module.startswith("numpy.testing"):
             return self._compared()
-        if sys._getframe(1).f_code.co_name in ("_matmul_dispatch", "_mul_dispatch"):
-            return np.array(None)  # no array, says that to a sparse matrix: it leaves A @ t to us
+        if module.startswith("scipy.sparse") and caller.f_code.co_name == "_matmul_dispatch":
+            return np.array(None)  # no array, says that: a sparse matrix leaves A @ t to us
         objects = dtype is None or np.dtype(dtype).hasobject
         if not objects and np.dtype(dtype).kind in "iu":
             refuse_if_mirrored()
@@ -648,7 +650,7 @@ class Tracer:
         if not objects or self.shape or self.dtype.kind != "f":
             self._refuse_array()
         refuse_if_mirrored()
-        if getattr(self._trace, "refused_index", None) == _instruction(sys._getframe(1)):
+        if getattr(self._trace, "refused_index", None) == _instruction(caller):
             self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
         return HOOKS["entry"](self, dtype is not None)
 
