@@ -231,7 +231,21 @@ class _Einsum(Primitive):
 
 def _einsum_pull(ct: Any, kept: Any) -> Any:
     rule, *others = kept
-    return np.einsum(rule, ct, *others, optimize=True)
+    few = len(others) == 1 and _count_products(rule, ct, others[0]) <= _FEW
+    return np.einsum(rule, ct, *others, optimize=not few)
+
+
+_FEW = 20_000  # products, up to which the sum takes less time than the search for the best way to do it
+
+
+def _count_products(rule: str, x: Any, y: Any) -> int:
+    """Return the product of the lengths of all named axes."""
+    x_term, y_term = rule.partition("->")[0].split(",")
+    n = math.prod(x.shape)
+    for size, letter in zip(y.shape, y_term, strict=True):
+        if letter not in x_term:
+            n *= size
+    return n
 
 
 def _batch_einsum(args: Any, mapped: Any, settings: Any) -> Any:
