@@ -644,7 +644,7 @@ class Tracer:
         if module.startswith("scipy.sparse") and caller.f_code.co_name == "_matmul_dispatch":
             return np.array(None)  # no array, says that: a sparse matrix leaves A @ t to us
         objects = dtype is None or np.dtype(dtype).hasobject
-        if not objects and np.dtype(dtype).kind in "iu":
+        if not objects and np.dtype(dtype).kind in "iu" and self.dtype.kind == "f":
             refuse_if_mirrored()
             self._refuse_integers()
         if not objects or self.shape or self.dtype.kind != "f":
