@@ -241,7 +241,7 @@ _FEW = 20_000  # products, up to which the sum takes less time than the search f
 def _count_products(rule: str, x: Any, y: Any) -> int:
     """Return the product of the lengths of all named axes."""
     x_term, y_term = rule.partition("->")[0].split(",")
-    n = math.prod(x.shape)
+    n: int = math.prod(x.shape)
     for size, letter in zip(y.shape, y_term, strict=True):
         if letter not in x_term:
             n *= size
