@@ -580,6 +580,8 @@ class Tracer:
                 args = _without_objects(args)
             elif kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
+        if not kwargs:
+            return handler(*args)
         for value in kwargs.values():
             if value is _NOT_GIVEN:
                 kwargs = {name: x for name, x in kwargs.items() if x is not _NOT_GIVEN}
@@ -771,14 +773,11 @@ class Tracer:
 
     @property
     def ndim(self) -> int:
-        return len(self.shape)
+        return self.value.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
+        return self.value.size  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> Any:

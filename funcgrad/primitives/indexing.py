@@ -1,5 +1,6 @@
 """Reading entries: indexing of every kind, where, clip, and the writes that are their transposes."""
 
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,17 @@ getitem.batch, scatter.batch = _batch_getitem, _batch_scatter
 
 def read(x: Any, index: Index) -> Any:
     """Return `x[index]`."""
+    for i in _items(index):
+        if type(i) not in _USUAL:
+            return _read_any(x, index)
+    return getitem(x, index=index)
+
+
+_USUAL = {int, slice, np.ndarray, EllipsisType, type(None)}
+
+
+def _read_any(x: Any, index: Index) -> Any:
+    """Likewise, for an index with lists or mapped arrays in it."""
     index = plain_index(index)
     marked, arrays = mark_mapped(index)
     for i in arrays:

@@ -196,8 +196,8 @@ def memory_order(a: Any, order: str) -> str:
 
 def _full_shape(a: Any, shape: Any) -> Any:
     """Return `shape` with -1 worked out, so that it can be applied under vmap."""
-    if type(shape) is int and shape == -1:
-        return (a.size,)
+    if type(shape) is int:
+        return (a.size if shape == -1 else shape,)
     many = isinstance(shape, (tuple, list)) or np.ndim(shape) == 1
     shape = tuple([operator.index(n) for n in shape]) if many else (operator.index(shape),)
     if -1 not in shape:

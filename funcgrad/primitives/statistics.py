@@ -16,8 +16,16 @@ from funcgrad.core import (
     plain_array,
     unsupported,
 )
-from funcgrad.primitives.axes import count, kept_shape, normalize_axes
+from funcgrad.primitives.axes import (
+    count,
+    in_dtype,
+    kept_shape,
+    normalize_axes,
+    outside,
+    reduced_axes,
+)
 from funcgrad.primitives.families import primitive
+from funcgrad.primitives.ufuncs import root
 
 
 def no_out(name: str, out: Any) -> None:
@@ -46,10 +54,19 @@ def is_mapped(x: Any) -> bool:
 # --- reductions that skip NaN --------------------------------------------------------------------
 
 
+_fill: Primitive = primitive(
+    "nan_filled",
+    lambda x, fill: np.where(np.isnan(x), fill, x),
+    vjp=(lambda ct, x: np.where(np.isnan(x), 0, ct),),
+    jvp=(lambda t, x: np.where(np.isnan(x), 0, t),),
+    batch=lambda args, mapped, settings: _fill(*args, **settings),
+)
+
+
 def _filled(a: Any, fill: float) -> Any:
     """Return `a` with `fill` in place of NaN."""
     a = as_array(a)
-    return a if a.dtype.kind not in "fc" else np.where(np.isnan(a), fill, a)
+    return a if a.dtype.kind not in "fc" else _fill(a, fill=fill)
 
 
 def _neutral(fun: Any, fill: float) -> None:
@@ -73,8 +90,58 @@ _neutral(np.sum, 0)
 _neutral(np.prod, 1)
 
 
-def _extreme(fun: Any, fill: float) -> None:
+def _reduction(name: str, fun: Any, shares: Any) -> Primitive:
+    """Declare a reduction that skips NaN; `shares(x, ans, axes, ddof)` are its derivatives by the entries.
+
+    A slice without enough numbers gives NaN, with derivative zero.
+    """
+
+    def push(t: Any, ans: Any, x: Any, axes: Any, ddof: Any, keepdims: bool) -> Any:
+        return (t * shares(x, ans, axes, ddof)).sum(axes, keepdims=keepdims)
+
+    def value(x: Any, axes: Any, ddof: Any, keepdims: bool) -> Any:
+        options = {} if ddof is None else {"ddof": ddof}
+        return fun(x, axis=axes, keepdims=keepdims, **options)
+
+    new: Primitive = primitive(
+        name,
+        value,
+        vjp=(
+            lambda ct, ans, x, axes, ddof: (
+                ct.reshape(kept_shape(x.shape, axes)) * shares(x, ans, axes, ddof)
+            ),
+        ),
+        jvp=(push,),
+        batch=lambda args, mapped, settings: new(
+            *args, **{**settings, "axes": outside(settings["axes"])}
+        ),
+    )
+    return new
+
+
+def _extreme_shares(x: Any, ans: Any, axes: Any, ddof: Any) -> Any:
+    """Return the weights of the largest (or smallest) entries: even ones."""
+    same = x == ans.reshape(kept_shape(x.shape, axes))
+    return same.astype(x.dtype) / np.maximum(same.sum(axes, keepdims=True), 1).astype(x.dtype)
+
+
+def _mean_shares(x: Any, ans: Any, axes: Any, ddof: Any) -> Any:
+    found = ~np.isnan(x)
+    number = np.maximum(found.sum(axes, keepdims=True), 1)
+    return found.astype(x.real.dtype) / number.astype(x.real.dtype)
+
+
+def _spread_shares(x: Any, ans: Any, axes: Any, ddof: Any) -> Any:
+    number = (~np.isnan(x)).sum(axes, keepdims=True)
+    numbers = _filled(x, 0)
+    center = numbers.sum(axes, keepdims=True) / np.maximum(number, 1).astype(x.dtype)
+    factor = np.where(number > ddof, 2 / np.where(number > ddof, number - ddof, 1), 0)
+    return np.where(np.isnan(x), 0, x - center) * factor.astype(x.dtype)
+
+
+def _extreme(fun: Any, join: np.ufunc, fill: float) -> None:
     """Declare np.nanmax and np.nanmin; a slice of NaN alone gives NaN."""
+    new = _reduction(f"nan{fun.__name__}", join.reduce, _extreme_shares)
 
     @handle(getattr(np, f"nan{fun.__name__}"))
     def reduce(
@@ -87,20 +154,22 @@ def _extreme(fun: Any, fill: float) -> None:
     ) -> Any:
         no_out(f"np.nan{fun.__name__}", out)
         a = as_array(a)
-        result = HANDLERS[fun](_filled(a, fill), axis, None, keepdims, initial, where)
-        if initial is not None or a.dtype.kind not in "fc":
-            return result
-        return np.where(np.all(np.isnan(a), axis, keepdims=bool(keepdims)), np.nan, result)
+        if initial is not None or where is not True or a.dtype.kind != "f":
+            return HANDLERS[fun](_filled(a, fill), axis, None, keepdims, initial, where)
+        return new(a, axes=reduced_axes(axis, a.ndim), ddof=None, keepdims=bool(keepdims))
 
 
-_extreme(np.max, -np.inf)
-_extreme(np.min, np.inf)
+_extreme(np.max, np.fmax, -np.inf)
+_extreme(np.min, np.fmin, np.inf)
 
 
 def _numbers(a: Any, where: Any) -> Any:
     """Return which entries count: those that are numbers and not masked out."""
     found = ~np.isnan(a)
     return found if where is True else found & where
+
+
+_mean = _reduction("nanmean", np.nanmean, _mean_shares)
 
 
 @handle(np.nanmean)
@@ -116,38 +185,48 @@ def nanmean(
     """Average over the entries that are numbers."""
     no_out("np.nanmean", out)
     a = as_array(a)
+    if dtype is None and where is True and a.dtype.kind in "fc":
+        axes = normalize_axes(axis, a.ndim)
+        return _mean(a, axes=axes, ddof=None, keepdims=bool(keepdims))
     return HANDLERS[np.mean](a, axis, dtype, None, keepdims, where=_numbers(a, where))
 
 
-def _spread(fun: Any) -> None:
-    """Declare np.nanvar and np.nanstd; where nothing remains after ddof the result is NaN."""
-
-    @handle(getattr(np, f"nan{fun.__name__}"))
-    def reduce(
-        a: Any,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
-        ddof: Any = 0,
-        keepdims: Any = False,
-        *,
-        where: Any = True,
-        mean: Any = None,
-        correction: Any = None,
-    ) -> Any:
-        no_out(f"np.nan{fun.__name__}", out)
-        a = as_array(a)
-        found = _numbers(a, where)
-        result = HANDLERS[fun](
-            a, axis, dtype, None, ddof, keepdims, where=found, mean=mean, correction=correction
-        )
-        number = np.sum(found, axis=axis, keepdims=bool(keepdims))
-        enough = number > (ddof if correction is None else correction)
-        return np.where(enough, result, np.nan)
+_variance = _reduction("nanvar", np.nanvar, _spread_shares)
 
 
-_spread(np.var)
-_spread(np.std)
+@handle(np.nanvar)
+def nanvar(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Return the variance of the numbers; where nothing remains after ddof it is NaN."""
+    no_out("np.nanvar", out)
+    a = as_array(a)
+    usual = dtype is None and where is True and mean is None and correction is None
+    if usual and a.dtype.kind == "f":
+        axes = normalize_axes(axis, a.ndim)
+        return _variance(a, axes=axes, ddof=ddof, keepdims=bool(keepdims))
+    found = _numbers(a, where)
+    result = HANDLERS[np.var](
+        a, axis, dtype, None, ddof, keepdims, where=found, mean=mean, correction=correction
+    )
+    number = np.sum(found, axis=axis, keepdims=bool(keepdims))
+    return np.where(number > (ddof if correction is None else correction), result, np.nan)
+
+
+@handle(np.nanstd)
+def nanstd(a: Any, axis: Any = None, dtype: Any = None, *args: Any, **options: Any) -> Any:
+    """Return the root of np.nanvar; its derivative where all numbers are equal is zero."""
+    result = root(nanvar(a, axis, dtype, *args, **options))
+    return result if dtype is None else in_dtype(result, np.dtype(dtype))
 
 
 def _position(fun: Any, fill: float) -> None:
@@ -156,9 +235,8 @@ def _position(fun: Any, fill: float) -> None:
     @handle(getattr(np, f"nan{fun.__name__}"))
     def position(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         no_out(f"np.nan{fun.__name__}", out)
-        empty = np.all(np.isnan(a), axis)
-        if not isinstance(empty, Tracer) and np.any(empty):
-            raise ValueError("All-NaN slice encountered")
+        if not is_mapped(a):
+            return getattr(np, f"nan{fun.__name__}")(settled(a), axis, keepdims=bool(keepdims))
         return HANDLERS[fun](_filled(a, fill), axis, keepdims=bool(keepdims))
 
 
@@ -185,30 +263,11 @@ def _shares(x: Any, ans: Any) -> Any:
     )
 
 
-def _batch_ranked(args: Any, mapped: Any, settings: Any) -> Any:
-    n = len(args[mapped.index(True)])
-    return _ranked(*[x if m else np.broadcast_to(x, (n, *x.shape)) for x, m in zip(args, mapped)])
-
-
-# Reads x[..., k]; entries that are equal share the derivative evenly, as in max and min.
-_ranked: Primitive = primitive(
-    "ranked",
-    lambda x, k: np.take_along_axis(x, k, -1),
-    vjp=(lambda ct, ans, x: np.sum(ct[..., None] * _shares(x, ans), axis=-2), None),
-    jvp=(lambda t, ans, x: np.sum(t[..., None, :] * _shares(x, ans), axis=-1), None),
-    parameters=("x", "k"),
-    batch=_batch_ranked,
-)
-
-
 def _rank(x: Any, k: Any) -> Any:
-    """Return `x[..., k]` of sorted `x`; without ties reading the entries is all there is to it."""
-    values = concrete(x)
-    if np.any(values[..., 1:] == values[..., :-1]) and x.dtype.kind in "fc":
-        return _ranked(x, np.broadcast_to(k, x.shape[:-1] + k.shape[-1:]))
-    if isinstance(k, Tracer) or k.ndim > 1:
-        return np.take_along_axis(x, np.broadcast_to(k, x.shape[:-1] + k.shape[-1:]), -1)
-    return x[..., k]
+    """Return the entries `x[..., k]`, the same places for all slices or, where k has more axes, their own."""
+    if k.ndim < 2 and not isinstance(k, Tracer):
+        return x[..., k]
+    return np.take_along_axis(x, np.broadcast_to(k, x.shape[:-1] + k.shape[-1:]), -1)
 
 
 def _flat_axes(a: Any, axis: Any) -> tuple[Any, Any]:
@@ -223,8 +282,13 @@ def _flat_axes(a: Any, axis: Any) -> tuple[Any, Any]:
     return np.transpose(a, kept + axes).reshape((*lead, count(a.shape, axes))), axes
 
 
-def _middle_shares(x: Any) -> Any:
+def _middle_shares(x: Any, skip: bool) -> Any:
     """Return the derivative of the median along the last axis by each entry."""
+    if skip:
+        n = np.sum(~np.isnan(x), axis=-1, keepdims=True)
+        ranked = np.sort(x, axis=-1)  # NaN comes last
+        lower, middle = _rank(ranked, np.maximum(n - 1, 0) // 2), _rank(ranked, n // 2)
+        return (_shares(x, lower) + _shares(x, middle))[..., 0, :] / 2
     n = x.shape[-1]
     middle = np.partition(x, n // 2, -1)[..., n // 2]
     if n % 2:
@@ -235,43 +299,31 @@ def _middle_shares(x: Any) -> Any:
 
 _median: Primitive = primitive(
     "median",
-    lambda x: np.median(x, -1),
-    vjp=(lambda ct, x: ct[..., None] * _middle_shares(x),),
-    jvp=(lambda t, x: np.sum(t * _middle_shares(x), axis=-1),),
-    batch=lambda args, mapped, settings: _median(*args),
+    lambda x, skip: (np.nanmedian if skip else np.median)(x, -1),
+    vjp=(lambda ct, x, skip: ct[..., None] * _middle_shares(x, skip),),
+    jvp=(lambda t, x, skip: np.sum(t * _middle_shares(x, skip), axis=-1),),
+    batch=lambda args, mapped, settings: _median(*args, **settings),
 )
 
 
-@handle(np.median)
-def median(
-    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
-) -> Any:
-    """Return the middle entry, or the mean of the two; ties share the derivative evenly."""
-    no_out("np.median", out)
-    a = as_array(a)
-    x, axes = _flat_axes(a, axis)
-    if not x.shape[-1]:
-        return np.mean(a, axes, keepdims=bool(keepdims))
-    result = _median(x)
-    return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
+def _median_function(fun: Any, skip: bool) -> None:
+    """Declare np.median or np.nanmedian: the middle entry or the mean of the two; ties share evenly."""
+
+    @handle(fun)
+    def median(
+        a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
+    ) -> Any:
+        no_out(f"np.{fun.__name__}", out)
+        a = as_array(a)
+        x, axes = _flat_axes(a, axis)
+        if not x.shape[-1]:
+            return np.mean(a, axes, keepdims=bool(keepdims))
+        result = _median(x, skip=skip)
+        return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
 
 
-@handle(np.nanmedian)
-def nanmedian(
-    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
-) -> Any:
-    """Return the median of the entries that are numbers."""
-    no_out("np.nanmedian", out)
-    a = as_array(a)
-    x, axes = _flat_axes(a, axis)
-    if not x.shape[-1]:
-        return np.mean(a, axes, keepdims=bool(keepdims))
-    n = np.sum(~np.isnan(x), axis=-1, keepdims=True)
-    x = np.sort(x, axis=-1)
-    low, high = _rank(x, np.maximum(n - 1, 0) // 2), _rank(x, n // 2)
-    result = np.where(n % 2 == 1, low, (low + high) / 2)[..., 0]
-    return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
-
+_median_function(np.median, False)
+_median_function(np.nanmedian, True)
 
 # --- quantiles -----------------------------------------------------------------------------------
 
@@ -327,67 +379,63 @@ def _weight(method: str, place: Any, low: Any) -> Any:
     return place - low
 
 
-def _between(a: Any, b: Any, t: Any) -> Any:
-    """Interpolate as NumPy does, exact at both ends."""
-    difference = b - a
-    return np.where(t >= 0.5, b - difference * (1 - t), a + difference * t)
+def _number(x: Any, q: Any, skip: bool) -> Any:
+    """Return how many numbers there are along the last axis: one count, or one per slice if some are NaN."""
+    if not skip:
+        return x.shape[-1]
+    # in the dtype that a Python integer would leave
+    return np.sum(~np.isnan(x), axis=-1, keepdims=True).astype(np.result_type(q.dtype, np.float16))
 
 
-def _sorted_quantiles(x: Any, q: Any, n: Any, method: str) -> Any:
-    """Return the quantiles of the first `n` of the sorted entries along the last axis."""
-    place = _PLACES[method](n, q)
-    last = np.maximum(n - 1, 0)
-    low = np.floor(place)
-    first = np.clip(low, 0, last).astype(np.intp)
-    if method in _WHOLE:
-        return _rank(x, first)
-    second = np.clip(low + 1, 0, last).astype(np.intp)
-    outside = (place < 0) | (place >= last)
-    weight = _weight(method, place, low)
-    a, b = _rank(x, first), _rank(x, second)
-    return np.where(outside, np.where(place < 0, a, b), _between(a, b, weight))
-
-
-def _neighbours(x: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
+def _neighbours(x: Any, q: Any, method: str, skip: bool) -> tuple[Any, Any, Any]:
     """Return the entries below and above each quantile, and the weight of the one above; q has one axis."""
-    n = x.shape[-1]
+    n = _number(x, q, skip)
     place = _PLACES[method](n, q)
     low = np.floor(place)
-    first, second = [np.clip(k, 0, n - 1).astype(np.intp) for k in (low, low + 1)]
+    last = np.maximum(n - 1, 0)
+    first, second = [np.clip(k, 0, last).astype(np.intp) for k in (low, low + 1)]
     weight = 0 * place if method in _WHOLE else _weight(method, place, low)
     ranked = np.sort(x, axis=-1)
     return _rank(ranked, first), _rank(ranked, second), np.where(place < 0, 0, weight)
 
 
-def _quantile_shares(x: Any, q: Any, method: str) -> Any:
+def _quantile_shares(x: Any, q: Any, method: str, skip: bool) -> Any:
     """Return the derivative of each quantile by each entry of the last axis of x: shape (..., q, n)."""
-    low, high, weight = _neighbours(x, q, method)
+    low, high, weight = _neighbours(x, q, method, skip)
     weight = weight[..., None].astype(x.dtype)
     return (1 - weight) * _shares(x, low) + weight * _shares(x, high)
 
 
-def _quantile_slope(x: Any, q: Any, method: str) -> Any:
+def _quantile_slope(x: Any, q: Any, method: str, skip: bool) -> Any:
     """Return the derivative of each quantile by q: what one step adds, times the steps per unit of q."""
-    n = x.shape[-1]
+    n = _number(x, q, skip)
     if method in _STEPWISE:
         return np.zeros((*x.shape[:-1], len(q)), x.dtype)
     place = _PLACES[method](n, q)
-    low, high, _ = _neighbours(x, q, method)
+    low, high, _ = _neighbours(x, q, method, skip)
     rate = _PLACES[method](n, 1.0) - _PLACES[method](n, 0.0)
     return np.where((place < 0) | (place >= n - 1), 0, high - low) * rate
+
+
+def _quantile_value(x: Any, q: Any, method: str, skip: bool) -> Any:
+    return _to_the_end((np.nanquantile if skip else np.quantile)(x, q, axis=-1, method=method))
 
 
 # The quantiles q (of one axis) of the last axis of x, which takes their place.
 _quantile: Primitive = primitive(
     "quantile",
-    lambda x, q, method: _to_the_end(np.quantile(x, q, axis=-1, method=method)),
+    _quantile_value,
     vjp=(
-        lambda ct, x, q, method: np.sum(ct[..., None] * _quantile_shares(x, q, method), axis=-2),
-        lambda ct, x, q, method: _to_q(ct * _quantile_slope(x, q, method)),
+        lambda ct, x, q, method, skip: np.sum(
+            ct[..., None] * _quantile_shares(x, q, method, skip), axis=-2
+        ),
+        lambda ct, x, q, method, skip: _to_q(ct * _quantile_slope(x, q, method, skip)),
     ),
     jvp=(
-        lambda t, x, q, method: np.sum(t[..., None, :] * _quantile_shares(x, q, method), axis=-1),
-        lambda t, x, q, method: t * _quantile_slope(x, q, method),
+        lambda t, x, q, method, skip: np.sum(
+            t[..., None, :] * _quantile_shares(x, q, method, skip), axis=-1
+        ),
+        lambda t, x, q, method, skip: t * _quantile_slope(x, q, method, skip),
     ),
     parameters=("x", "q"),
     batch=lambda *batch: _batch_quantile(_quantile, *batch),
@@ -446,21 +494,12 @@ def _quantiles(
     x, axes = _flat_axes(a, axis)
     if weights is not None:
         result = _weighted_quantile(x, q.reshape(-1), _flat_axes(weights, axis)[0], skip=skip)
-    elif skip:
-        result = _skipping_quantiles(np.sort(x, axis=-1), q.reshape(-1), method)
     else:
-        result = _quantile(x, q.reshape(-1), method=method)
+        result = _quantile(x, q.reshape(-1), method=method, skip=skip)
     rest = kept_shape(a.shape, axes) if keepdims else result.shape[:-1]
     if not q.ndim:
         return result[..., 0] if not keepdims else result.reshape(rest)
     return np.moveaxis(result, -1, 0).reshape(q.shape + rest)
-
-
-def _skipping_quantiles(x: Any, q: Any, method: str) -> Any:
-    """Return the quantiles of the numbers in slices that end with NaN."""
-    # a count per slice, in the dtype that a Python integer would leave
-    n = np.sum(~np.isnan(x), axis=-1, keepdims=True).astype(np.result_type(q.dtype, np.float16))
-    return _sorted_quantiles(x, q, n, method)
 
 
 def _fraction(a: Any, q: Any, scale: int) -> Any:
@@ -547,7 +586,7 @@ def _variables(x: Any, dtype: Any, rowvar: bool, always: bool) -> Any:
     """Return a matrix with a variable per row."""
     if x.ndim > 2:
         raise ValueError("the variables have more than 2 dimensions")
-    matrix = np.atleast_2d(x).astype(dtype)
+    matrix = in_dtype(x if x.ndim == 2 else np.atleast_2d(x), dtype)
     return matrix if rowvar or (matrix.shape[0] == 1 if always else x.ndim == 1) else matrix.T
 
 
@@ -557,14 +596,90 @@ def _cov_weights(fweights: Any, aweights: Any) -> Any:
     return fweights * aweights
 
 
-def _freedom(w: Any, fweights: Any, aweights: Any, ddof: Any, n: int) -> Any:
+def _freedom(w: Any, fweights: Any, aweights: Any, ddof: Any) -> Any:
     """Return the degrees of freedom by which the products are divided."""
-    if w is None:
-        return n - ddof
     total = np.sum(w)
     if aweights is None or ddof == 0:
         return total - ddof
     return total - ddof * np.sum(w * aweights) / total
+
+
+def _conj(x: Any) -> Any:
+    return x.conj() if x.dtype.kind == "c" else x
+
+
+def _joint(x: Any) -> Any:
+    """Return the sum of a square matrix and its conjugate transpose."""
+    return x + _conj(x.mT)
+
+
+def _centered(x: Any) -> Any:
+    return x - x.mean(-1, keepdims=True)
+
+
+def _covariances(x: Any, freedom: Any) -> Any:
+    x = _centered(x)
+    return x @ _conj(x.mT) / freedom
+
+
+# With the means gone, C = X X^H / f: the cotangent of X is (ct + ct^H) conj(X) / f. Its rows sum to zero,
+# as those of X do, so that nothing more reaches the means.
+_cov: Primitive = primitive(
+    "cov",
+    _covariances,
+    vjp=(lambda ct, x, freedom: _joint(ct) @ _conj(_centered(x)) / freedom,),
+    jvp=(lambda t, x, freedom: _joint(t @ _conj(_centered(x).mT)) / freedom,),
+    batch=lambda args, mapped, settings: _cov(*args, **settings),
+)
+
+
+def _correlations(x: Any, freedom: Any) -> Any:
+    """Return the correlations of rows, with what rounding took out of [-1, 1] limited."""
+    c = _covariances(x, freedom)
+    deviation = np.sqrt(np.diagonal(c, 0, -2, -1).real)
+    c = c / deviation[..., :, None] / deviation[..., None, :]
+    if c.dtype.kind == "c":
+        return np.clip(c.real, -1, 1) + 1j * np.clip(c.imag, -1, 1)
+    return np.clip(c, -1, 1)
+
+
+def _unit_rows(x: Any) -> tuple[Any, Any]:
+    """Return the centered rows divided by their lengths, and the lengths."""
+    x = _centered(x)
+    length = np.sqrt((x * _conj(x)).real.sum(-1, keepdims=True))
+    return x / length, length
+
+
+# C = Z Z^H for rows Z of length one; d(x / |x|) = dx / |x| - Z Re(sum(conj(Z) dx)) / |x|
+def _corr_pull(ct: Any, x: Any) -> Any:
+    z, length = _unit_rows(x)
+    g = _joint(ct) @ _conj(z)
+    return (g - _conj(z) * (g * z).real.sum(-1, keepdims=True)) / length
+
+
+def _corr_push(t: Any, x: Any) -> Any:
+    z, length = _unit_rows(x)
+    change = (t - z * (_conj(z) * t).real.sum(-1, keepdims=True)) / length
+    return _joint(change @ _conj(z.mT))
+
+
+_corr: Primitive = primitive(
+    "corrcoef",
+    _correlations,
+    vjp=(_corr_pull,),
+    jvp=(_corr_push,),
+    batch=lambda args, mapped, settings: _corr(*args, **settings),
+)
+
+
+def _table(m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
+    """Return a matrix with the variables of both arrays as rows."""
+    arrays = [as_array(x) for x in (m, y) if x is not None]
+    dtype = np.result_type(*[x.dtype for x in arrays], np.float64) if dtype is None else dtype
+    x = _variables(arrays[0], np.dtype(dtype), rowvar, False)
+    if y is None:
+        return x
+    return np.concatenate([x, _variables(arrays[1], np.dtype(dtype), rowvar, True)])
 
 
 @handle(np.cov)
@@ -582,40 +697,36 @@ def cov(
     """Return the covariances of the variables, one per row (or column)."""
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
-    arrays = [as_array(x) for x in (m, y) if x is not None]
-    dtype = np.result_type(*[x.dtype for x in arrays], np.float64) if dtype is None else dtype
-    x = _variables(arrays[0], dtype, rowvar, False)
-    if y is not None:
-        x = np.concatenate([x, _variables(arrays[1], dtype, rowvar, True)])
+    x = _table(m, y, rowvar, dtype)
+    ddof = int(not bias) if ddof is None else ddof
+    if fweights is None and aweights is None:
+        # no degrees of freedom: infinite or NaN, as NumPy gives it
+        products = _cov(x, freedom=np.float64(max(x.shape[1] - ddof, 0)))
+    else:
+        products = _weighted_products(x, fweights, aweights, ddof)
+    return products if len(x) > 1 else products.reshape(())
+
+
+def _weighted_products(x: Any, fweights: Any, aweights: Any, ddof: int) -> Any:
     fweights, aweights = [
         None if w is None else as_array(w).astype(float) for w in (fweights, aweights)
     ]
     w = _cov_weights(fweights, aweights)
-    ddof = int(not bias) if ddof is None else ddof
-    x = x - np.average(x, axis=1, weights=w)[:, None]
-    freedom = _freedom(w, fweights, aweights, ddof, x.shape[1])
-    freedom = np.maximum(freedom, 0)  # no degrees of freedom: infinite or NaN, as NumPy gives it
-    products = np.dot(x, (x if w is None else x * w).T.conj()) / freedom
-    return products.astype(dtype).squeeze()
+    centered = x - np.average(x, axis=1, weights=w)[:, None]
+    freedom = np.maximum(_freedom(w, fweights, aweights, ddof), 0)
+    products = np.dot(centered, (centered * w).T.conj()) / freedom
+    return products if products.dtype == x.dtype else products.astype(x.dtype)
 
 
 @handle(np.corrcoef)
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
     """Return the correlations of the variables, limited to [-1, 1]."""
-    c = cov(x, y, rowvar, dtype=dtype)
-    if not c.ndim:
+    x = _table(x, y, rowvar, dtype)
+    freedom = np.float64(max(x.shape[1] - 1, 0))
+    if len(x) == 1:
+        c = _cov(x, freedom=freedom).reshape(())
         return c / c
-    places = np.arange(len(c))
-    deviation = np.sqrt(np.real(c[places, places]))
-    c = c / deviation[:, None] / deviation[None, :]
-    if c.dtype.kind == "c":
-        return _limited(c.real) + 1j * _limited(c.imag)
-    return _limited(c)
-
-
-def _limited(c: Any) -> Any:
-    """Limit what rounding took out of [-1, 1]; inside, and at a correlation of 1, nothing changes."""
-    return np.where(c > 1, 1.0, np.where(c < -1, -1.0, c))
+    return _corr(x, freedom=freedom)
 
 
 # --- histograms ----------------------------------------------------------------------------------
