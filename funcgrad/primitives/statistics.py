@@ -270,16 +270,35 @@ def _rank(x: Any, k: Any) -> Any:
     return np.take_along_axis(x, np.broadcast_to(k, x.shape[:-1] + k.shape[-1:]), -1)
 
 
-def _flat_axes(a: Any, axis: Any) -> tuple[Any, Any]:
-    """Return `a` with the reduced axes as one, the last; and the axes."""
-    axes = normalize_axes(axis, a.ndim)
-    if axes == (a.ndim - 1,):
-        return a, axes
-    kept = tuple([i for i in range(a.ndim) if i not in axes])
-    if not kept:
-        return a.reshape(-1), axes
-    lead = tuple([a.shape[i] for i in kept])
-    return np.transpose(a, kept + axes).reshape((*lead, count(a.shape, axes))), axes
+def _order(ndim: int, axes: Any) -> tuple[int, ...]:
+    """Return all axes, `axes` last."""
+    return (*[i for i in range(ndim) if i not in axes], *axes)
+
+
+def _rows(x: Any, axes: Any) -> Any:
+    """Return `x` with `axes` as one, the last."""
+    ndim = x.ndim
+    if axes == (ndim - 1,):
+        return x
+    order = _order(ndim, axes)
+    if order != tuple(range(ndim)):
+        x = x.transpose(order)
+    lead = ndim - len(axes)
+    return x.reshape((*x.shape[:lead], count(x.shape, tuple(range(lead, ndim)))))
+
+
+def _short(axes: Any, ndim: int) -> Any:
+    """Return axes as NumPy is quickest with them: it moves those of a tuple."""
+    if len(axes) == ndim:
+        return None
+    return axes[0] if len(axes) == 1 else axes
+
+
+def _rows_back(g: Any, shape: Any, axes: Any) -> Any:
+    """Return what was laid out by `_rows` in the shape it came from."""
+    order = _order(len(shape), axes)
+    back = sorted(range(len(shape)), key=lambda i: order[i])
+    return g.reshape(tuple([shape[i] for i in order])).transpose(back)
 
 
 def _middle_shares(x: Any, skip: bool) -> Any:
@@ -297,13 +316,34 @@ def _middle_shares(x: Any, skip: bool) -> Any:
     return (_shares(x, lower[..., None]) + _shares(x, middle[..., None]))[..., 0, :] / 2
 
 
+def _median_pull(ct: Any, x: Any, axes: Any, skip: bool) -> Any:
+    shares = _middle_shares(_rows(x, axes), skip)
+    return _rows_back(ct.reshape((*shares.shape[:-1], 1)) * shares, x.shape, axes)
+
+
+def _median_push(t: Any, ans: Any, x: Any, axes: Any, skip: bool) -> Any:
+    return (_rows(t, axes) * _middle_shares(_rows(x, axes), skip)).sum(-1).reshape(ans.shape)
+
+
 _median: Primitive = primitive(
     "median",
-    lambda x, skip: (np.nanmedian if skip else np.median)(x, -1),
-    vjp=(lambda ct, x, skip: ct[..., None] * _middle_shares(x, skip),),
-    jvp=(lambda t, x, skip: np.sum(t * _middle_shares(x, skip), axis=-1),),
-    batch=lambda args, mapped, settings: _median(*args, **settings),
+    lambda x, axes, keepdims, skip: (np.nanmedian if skip else np.median)(
+        x, _short(axes, x.ndim), keepdims=keepdims
+    ),
+    vjp=(_median_pull,),
+    jvp=(_median_push,),
+    batch=lambda *batch: _batch_median(*batch),
 )
+
+
+def _batch_median(args: Any, mapped: Any, settings: Any) -> Any:
+    (x,), settings = args, {**settings, "axes": outside(settings["axes"])}
+    return _median(x, **settings) if len(x) else _median(_one_example(x), **settings)[:0]
+
+
+def _one_example(x: Any) -> Any:
+    """Return a batch of one in place of an empty one, which NumPy gives a result of another shape."""
+    return np.zeros((1, *x.shape[1:]), x.dtype)
 
 
 def _median_function(fun: Any, skip: bool) -> None:
@@ -315,11 +355,10 @@ def _median_function(fun: Any, skip: bool) -> None:
     ) -> Any:
         no_out(f"np.{fun.__name__}", out)
         a = as_array(a)
-        x, axes = _flat_axes(a, axis)
-        if not x.shape[-1]:
+        axes = normalize_axes(axis, a.ndim)
+        if not count(a.shape, axes):
             return np.mean(a, axes, keepdims=bool(keepdims))
-        result = _median(x, skip=skip)
-        return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
+        return _median(a, axes=axes, keepdims=bool(keepdims), skip=skip)
 
 
 _median_function(np.median, False)
@@ -417,28 +456,62 @@ def _quantile_slope(x: Any, q: Any, method: str, skip: bool) -> Any:
     return np.where((place < 0) | (place >= n - 1), 0, high - low) * rate
 
 
-def _quantile_value(x: Any, q: Any, method: str, skip: bool) -> Any:
-    return _to_the_end((np.nanquantile if skip else np.quantile)(x, q, axis=-1, method=method))
+def _quantiles_last(ct: Any, q: Any, lead: Any) -> Any:
+    """Return what stands in NumPy's place, the axes of q first, with them as one and last."""
+    return _to_the_end(ct.reshape((q.size, *lead)))
 
 
-# The quantiles q (of one axis) of the last axis of x, which takes their place.
+def _quantiles_first(x: Any, ans: Any) -> Any:
+    return np.moveaxis(x, -1, 0).reshape(ans.shape)
+
+
+def _quantile_pull(ct: Any, x: Any, q: Any, axes: Any, method: str, skip: bool) -> Any:
+    rows = _rows(x, axes)
+    ct = _quantiles_last(ct, q, rows.shape[:-1])
+    shares = _quantile_shares(rows, q.reshape(-1), method, skip)
+    return _rows_back(np.sum(ct[..., None] * shares, axis=-2), x.shape, axes)
+
+
+def _quantile_pull_q(ct: Any, x: Any, q: Any, axes: Any, method: str, skip: bool) -> Any:
+    rows = _rows(x, axes)
+    ct = _quantiles_last(ct, q, rows.shape[:-1])
+    change = ct * _quantile_slope(rows, q.reshape(-1), method, skip)
+    return np.sum(change, axis=tuple(range(change.ndim - 1))).reshape(q.shape)
+
+
+def _quantile_push(t: Any, ans: Any, x: Any, q: Any, axes: Any, method: str, skip: bool) -> Any:
+    shares = _quantile_shares(_rows(x, axes), q.reshape(-1), method, skip)
+    return _quantiles_first(np.sum(_rows(t, axes)[..., None, :] * shares, axis=-1), ans)
+
+
+def _quantile_push_q(t: Any, ans: Any, x: Any, q: Any, axes: Any, method: str, skip: bool) -> Any:
+    slope = _quantile_slope(_rows(x, axes), q.reshape(-1), method, skip)
+    return _quantiles_first(t.reshape(-1) * slope, ans)
+
+
+def _batch_quantile(args: Any, mapped: Any, settings: Any) -> Any:
+    """Apply to each example; where each has quantiles of its own they go one by one."""
+    x, q = args
+    n = len(args[mapped.index(True)])
+    if not n:
+        args = [_one_example(x) if m else x for x, m in zip(args, mapped)]
+        return _batch_quantile(args, mapped, settings)[:0]
+    if not mapped[1]:
+        found = _quantile(x, q, **{**settings, "axes": outside(settings["axes"])})
+        return np.moveaxis(found, q.ndim, 0) if q.ndim else found
+    rows = [_quantile(x[k] if mapped[0] else x, q[k], **settings) for k in range(n)]
+    return np.stack(rows)
+
+
 _quantile: Primitive = primitive(
     "quantile",
-    _quantile_value,
-    vjp=(
-        lambda ct, x, q, method, skip: np.sum(
-            ct[..., None] * _quantile_shares(x, q, method, skip), axis=-2
-        ),
-        lambda ct, x, q, method, skip: _to_q(ct * _quantile_slope(x, q, method, skip)),
+    lambda x, q, axes, method, keepdims, skip: (np.nanquantile if skip else np.quantile)(
+        x, q[()], _short(axes, x.ndim), method=method, keepdims=keepdims
     ),
-    jvp=(
-        lambda t, x, q, method, skip: np.sum(
-            t[..., None, :] * _quantile_shares(x, q, method, skip), axis=-1
-        ),
-        lambda t, x, q, method, skip: t * _quantile_slope(x, q, method, skip),
-    ),
+    vjp=(_quantile_pull, _quantile_pull_q),
+    jvp=(_quantile_push, _quantile_push_q),
     parameters=("x", "q"),
-    batch=lambda *batch: _batch_quantile(_quantile, *batch),
+    batch=_batch_quantile,
 )
 
 
@@ -447,21 +520,17 @@ def _to_the_end(x: Any) -> Any:
     return x if x.ndim == 1 else x.transpose((*range(1, x.ndim), 0))
 
 
-def _to_q(ct: Any) -> Any:
-    return np.sum(ct, axis=tuple(range(ct.ndim - 1)))
-
-
-def _batch_quantile(new: Any, args: Any, mapped: Any, settings: Any) -> Any:
+def _batch_weighted(args: Any, mapped: Any, settings: Any) -> Any:
     """Apply to the last axis of each example; quantiles of their own for each go one by one."""
     n = len(args[mapped.index(True)])
     args = [x if m or i == 1 else np.broadcast_to(x, (n, *x.shape))
             for i, (x, m) in enumerate(zip(args, mapped))]  # fmt: skip
-    x, q, *weights = args
+    x, q, w = args
     if not n:
         return np.zeros((0, *x.shape[1:-1], q.shape[-1]), x.dtype)
     if not mapped[1]:
-        return new(x, q, *weights, **settings)
-    return np.stack([new(x[k], q[k], *[w[k] for w in weights], **settings) for k in range(n)])
+        return _weighted_quantile(x, q, w, **settings)
+    return np.stack([_weighted_quantile(x[k], q[k], w[k], **settings) for k in range(n)])
 
 
 # Each is one of the entries, which one depends on q and the weights stepwise.
@@ -473,7 +542,7 @@ _weighted_quantile: Primitive = primitive(
     vjp=(lambda ct, ans, x: np.sum(ct[..., None] * _shares(x, ans), axis=-2), None, None),
     jvp=(lambda t, ans, x: np.sum(t[..., None, :] * _shares(x, ans), axis=-1), None, None),
     parameters=("x", "q", "w"),
-    batch=lambda *batch: _batch_quantile(_weighted_quantile, *batch),
+    batch=_batch_weighted,
 )
 
 
@@ -482,23 +551,17 @@ def _check_quantiles(name: str, a: Any, q: Any, method: str) -> None:
         raise ValueError(f"{method!r} is not a valid method. Use one of: {_PLACES.keys()}")
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
-    if not is_mapped(q) and not np.all((concrete(q) >= 0) & (concrete(q) <= 1)):
+    values = concrete(q)
+    inside = 0 <= values <= 1 if not values.ndim else ((values >= 0) & (values <= 1)).all()
+    if not inside and not is_mapped(q):
         raise ValueError(f"{name}s must be in the range [0, {1 if name == 'Quantile' else 100}]")
 
 
-def _quantiles(
-    a: Any, q: Any, axis: Any, method: str, keepdims: Any, skip: bool, weights: Any
-) -> Any:
-    if a.dtype.kind != "f":
-        a = a.astype(np.float64)
-    x, axes = _flat_axes(a, axis)
-    if weights is not None:
-        result = _weighted_quantile(x, q.reshape(-1), _flat_axes(weights, axis)[0], skip=skip)
-    else:
-        result = _quantile(x, q.reshape(-1), method=method, skip=skip)
+def _weighted(a: Any, q: Any, axes: Any, keepdims: Any, skip: bool, weights: Any) -> Any:
+    result = _weighted_quantile(
+        _rows(a, axes), q.reshape(-1), _rows(weights, axes), skip=skip
+    )
     rest = kept_shape(a.shape, axes) if keepdims else result.shape[:-1]
-    if not q.ndim:
-        return result[..., 0] if not keepdims else result.reshape(rest)
     return np.moveaxis(result, -1, 0).reshape(q.shape + rest)
 
 
@@ -530,11 +593,14 @@ def _quantile_function(fun: Any, name: str, scale: Any, skip: bool) -> None:
         no_out(f"np.{fun.__name__}", out)
         a, q = _fraction(a, q, scale)
         _check_quantiles(name, a, q, method)
-        if weights is not None:
-            if method != "inverted_cdf":
-                raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
-            weights = np.broadcast_to(_aligned_weights(a, as_array(weights), axis), a.shape)
-        return _quantiles(a, q, axis, method, keepdims, skip, weights)
+        axes = normalize_axes(axis, a.ndim)
+        a = a if a.dtype.kind == "f" else a.astype(np.float64)
+        if weights is None:
+            return _quantile(a, q, axes=axes, method=method, keepdims=bool(keepdims), skip=skip)
+        if method != "inverted_cdf":
+            raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+        weights = np.broadcast_to(_aligned_weights(a, as_array(weights), axis), a.shape)
+        return _weighted(a, q, axes, keepdims, skip, weights)
 
 
 _quantile_function(np.quantile, "Quantile", 1, False)
