@@ -1,5 +1,6 @@
 """Reading entries: indexing of every kind, where, clip, and the writes that are their transposes."""
 
+import math
 from types import EllipsisType
 from typing import Any
 
@@ -9,7 +10,7 @@ from funcgrad.batch import lift
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.primitives.axes import along, in_rows, normalize_axis
-from funcgrad.primitives.families import constant, elementwise, register
+from funcgrad.primitives.families import constant, elementwise, primitive, register
 from funcgrad.reverse import accumulate, add_at, is_basic
 
 Index = Any
@@ -168,6 +169,67 @@ def _batch_scatter(args: Any, mapped: Any, settings: Any) -> Any:
 
 
 getitem.batch, scatter.batch = _batch_getitem, _batch_scatter
+
+# --- entries of several arrays, by their places --------------------------------------------------
+
+
+class _Entries(Primitive):
+    """Read entries of arrays by their places in all of them, flat and joined.
+
+    Where a function only moves entries, NumPy's own function moves their places: that gives the second
+    argument of one record in place of several.
+    """
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: Any) -> tuple[Any, Any]:
+        def keep(ans: Any, args: Any, settings: Any) -> Any:
+            return settings["places"], sum([x.size for x in args[:i]]), args[i].shape
+
+        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]  # nobody else has the places
+        return _to_places, keep
+
+    def push(self, i: int) -> Any:
+        def push(t: Any, ans: Any, args: Any, settings: Any) -> Any:
+            parts = [t if j == i else np.zeros(x.shape, t.dtype) for j, x in enumerate(args)]
+            return self(*parts, **settings)
+
+        return push
+
+
+def _to_places(ct: Any, kept: Any) -> Any:
+    places, start, shape = kept
+    size = math.prod(shape)
+    mine = (places >= start) & (places < start + size)
+    return scatter(ct[mine], index=(places[mine] - start,), shape=(size,)).reshape(shape)
+
+
+def _read_places(*xs: Any, places: Any) -> Any:
+    flat = [x.reshape(-1) for x in xs]
+    return (flat[0] if len(xs) == 1 else np.concatenate(flat))[places]
+
+
+def _batch_entries(args: Any, mapped: Any, settings: Any) -> Any:
+    n = len(args[mapped.index(True)])
+    rows = [
+        x.reshape((n, math.prod(x.shape[1:]))) if m else np.broadcast_to(x.reshape(-1), (n, x.size))
+        for x, m in zip(args, mapped, strict=True)
+    ]
+    return np.concatenate(rows, 1)[:, settings["places"]]
+
+
+entries = register(_Entries("entries", _read_places, ("*xs",)))
+entries.pulls, entries.batch = (_to_places,), _batch_entries
+
+
+def places_of(*xs: Any) -> list[Any]:
+    """Return for each array the places of its entries among those of all, in its shape."""
+    found, start = [], 0
+    for x in xs:
+        found.append(np.arange(start, start + x.size).reshape(x.shape))
+        start += x.size
+    return found
+
 
 # --- what x[index] of a tracer calls -------------------------------------------------------------
 
@@ -377,11 +439,38 @@ def argsort(
     return _argsort(a, axis=axis, kind=kind, stable=stable)
 
 
+def _ranks(x: Any, axis: int) -> Any:
+    """Return where each entry goes when sorted; of equal entries the first comes first."""
+    return np.argsort(np.argsort(x, axis, kind="stable"), axis)
+
+
+_sort: Primitive = primitive(
+    "sort",
+    lambda x, axis, kind, stable: np.sort(x, axis, kind, stable=stable),
+    vjp=(lambda ct, x, axis: np.take_along_axis(ct, _ranks(x, axis), axis),),
+    jvp=(lambda t, x, axis: np.take_along_axis(t, np.argsort(x, axis, kind="stable"), axis),),
+    batch=lambda args, mapped, settings: _sort(*args, **{**settings, "axis": settings["axis"] + 1}),
+)
+
+
 @handle(np.sort)
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """Sort along an axis; equal entries take their derivatives by position."""
+    if order is not None:
+        unsupported("np.sort with order=")
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    stable = True if stable is None and kind is None else stable
-    return take_along_axis(a, argsort(a, axis, kind, order, stable=stable), axis)
+    return _sort(a, axis=normalize_axis(axis, a.ndim), kind=kind, stable=stable)
+
+
+def in_order(a: Any, order: Any, axis: int) -> Any:
+    """Return `a` with the entries along an axis in the order that np.argsort gives for it."""
+    if isinstance(order, Tracer) or not a.ndim:
+        return take_along_axis(a, order, axis)
+    if a.ndim > 1:
+        axis = normalize_axis(axis, a.ndim)
+        places = np.arange(a.size).reshape(a.shape)
+        first = places[(slice(None),) * axis + (slice(0, 1),)]
+        order = first + order * math.prod(a.shape[axis + 1 :])
+    return entries(a, places=order)

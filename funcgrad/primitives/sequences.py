@@ -20,7 +20,7 @@ from funcgrad.core import (
 )
 from funcgrad.primitives.axes import along, in_rows, normalize_axes, normalize_axis
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
-from funcgrad.primitives.indexing import _by_example
+from funcgrad.primitives.indexing import _by_example, in_order
 from funcgrad.primitives.statistics import _filled, is_mapped, no_out, settled
 
 # --- running sums and products -------------------------------------------------------------------
@@ -660,7 +660,7 @@ def partition(
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return np.take_along_axis(a, argpartition(a, kth, axis, kind, order), axis)
+    return in_order(a, argpartition(a, kth, axis, kind, order), axis)
 
 
 # --- ranges --------------------------------------------------------------------------------------
