@@ -1,5 +1,6 @@
 """Reading entries: indexing of every kind, where, clip, and the writes that are their transposes."""
 
+import functools
 import math
 from types import EllipsisType
 from typing import Any
@@ -183,11 +184,7 @@ class _Entries(Primitive):
     __slots__ = ()
 
     def pull(self, i: int, args: Any) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            return settings["places"], sum([x.size for x in args[:i]]), args[i].shape
-
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]  # nobody else has the places
-        return _to_places, keep
+        return _to_places, _keep_places(i)
 
     def push(self, i: int) -> Any:
         def push(t: Any, ans: Any, args: Any, settings: Any) -> Any:
@@ -195,6 +192,18 @@ class _Entries(Primitive):
             return self(*parts, **settings)
 
         return push
+
+
+@functools.cache
+def _keep_places(i: int) -> Any:
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        start = 0
+        for x in args[:i]:
+            start += x.size
+        return settings["places"], start, args[i].shape
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]  # nobody else has the places
+    return keep
 
 
 def _to_places(ct: Any, kept: Any) -> Any:

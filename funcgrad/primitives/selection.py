@@ -1,5 +1,6 @@
 """Choosing, inserting, padding and arranging entries; sets; comparisons of whole arrays."""
 
+import math
 import operator
 from typing import Any
 
@@ -15,9 +16,10 @@ from funcgrad.core import (
     is_traced,
     plain_array,
 )
-from funcgrad.primitives.axes import along, in_rows, normalize_axes, normalize_axis
-from funcgrad.primitives.families import linear
-from funcgrad.primitives.statistics import no_out, settled
+from funcgrad.primitives.axes import in_dtype, in_rows, normalize_axes, normalize_axis
+from funcgrad.primitives.families import constant, linear
+from funcgrad.primitives.indexing import entries, places_of
+from funcgrad.primitives.statistics import is_mapped, no_out, settled
 
 
 def _take(x: Any, indices: Any, axis: int) -> Any:
@@ -25,12 +27,9 @@ def _take(x: Any, indices: Any, axis: int) -> Any:
     return in_rows(x[(slice(None),) * axis + (indices,)])
 
 
-def _flat(x: Any, axis: Any) -> tuple[Any, int]:
-    """Return an array and the axis to work on: None means the flat array's."""
-    x = as_array(x)
-    if axis is None:
-        return x.reshape(-1), 0
-    return x, normalize_axis(axis, x.ndim)
+def _flat_entries(x: Any, places: Any) -> Any:
+    """Return entries of the flat array."""
+    return HANDLERS["getitem"](x, places) if x.ndim == 1 else entries(x, places=places)
 
 
 # --- choosing ------------------------------------------------------------------------------------
@@ -40,21 +39,20 @@ def _of_one_kind(xs: Any) -> list[Any]:
     """Return arrays of the common dtype, in which Python numbers are weak."""
     xs = [as_array(x) if isinstance(x, (list, tuple)) else x for x in xs]
     kind = np.result_type(*xs)
-    return [as_array(x).astype(kind) for x in xs]
+    return [in_dtype(as_array(x), kind) for x in xs]
 
 
 @handle(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Return, entry by entry, the value of the choice whose number stands in `a`."""
     no_out("np.choose", out)
-    options = np.broadcast_arrays(*_of_one_kind(choices))
-    a, n = as_array(a), len(options)
+    options, a = _of_one_kind(choices), as_array(a)
+    if not isinstance(a, Tracer):
+        return entries(*options, places=np.choose(a, places_of(*options), mode=mode))
+    options, n = np.broadcast_arrays(*options), len(options)
     if a.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {a.dtype!r} to dtype('int64')")
-    if mode == "raise":
-        if not isinstance(a, Tracer) and np.any((a < 0) | (a >= n)):
-            raise ValueError("invalid entry in choice array")
-    elif mode not in ("wrap", "clip"):
+    if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
     a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
     result = options[0]
@@ -67,17 +65,18 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """Return the slices along an axis for which the condition holds."""
     no_out("np.compress", out)
-    mask = settled(condition) != 0
+    mask, a = settled(condition), as_array(a)
     if mask.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    a, axis = along(as_array(a), axis)
-    return _take(a, np.flatnonzero(mask), axis)
+    if axis is None:
+        return _flat_entries(a, np.flatnonzero(mask))
+    return _take(a, np.flatnonzero(mask), normalize_axis(axis, a.ndim))
 
 
 @handle(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Return the entries for which the condition holds."""
-    return as_array(arr).reshape(-1)[np.flatnonzero(settled(condition))]
+    return _flat_entries(as_array(arr), np.flatnonzero(settled(condition)))
 
 
 @handle(np.select)
@@ -145,8 +144,8 @@ def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
 @handle(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Return the array without the slices named."""
-    arr, axis = _flat(arr, axis)
-    return _take(arr, np.delete(np.arange(arr.shape[axis]), _plain_index(obj)), axis)
+    arr = as_array(arr)
+    return entries(arr, places=np.delete(*places_of(arr), _plain_index(obj), axis))
 
 
 def _plain_index(obj: Any) -> Any:
@@ -156,35 +155,23 @@ def _plain_index(obj: Any) -> Any:
 @handle(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """Insert slices before the places named."""
-    arr, axis = _flat(arr, axis)
-    n, values = arr.shape[axis], as_array(values).astype(arr.dtype)
-    places = np.arange(n)[obj] if isinstance(obj, slice) else settled(obj)
-    values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
-    single = places.ndim == 0
-    if places.dtype == np.bool_:
-        places = np.flatnonzero(places)
-    if single:
-        values = np.moveaxis(values, 0, axis)
-    number = values.shape[axis] if single or places.size == 1 else places.size
-    shape = (*arr.shape[:axis], number, *arr.shape[axis + 1 :])
-    new = np.arange(n, n + number)
-    order = np.insert(np.arange(n), places.reshape(()) if places.size == 1 else places, new)
-    return _take(np.concatenate([arr, np.broadcast_to(values, shape)], axis), order, axis)
+    arr = as_array(arr)
+    values = in_dtype(as_array(values), arr.dtype)
+    places, new = places_of(arr, values)
+    return entries(arr, values, places=np.insert(places, _plain_index(obj), new, axis))
 
 
 @handle(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     """Repeat the flat array until it fills a shape."""
     shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
-    a = as_array(a).reshape(-1)
-    size = 1
-    for n in shape:
-        if n < 0:
-            raise ValueError("all elements of `new_shape` must be non-negative")
-        size *= n
+    a = as_array(a)
+    if any([n < 0 for n in shape]):
+        raise ValueError("all elements of `new_shape` must be non-negative")
+    size = math.prod(shape)
     if not a.size or not size:
         return np.zeros_like(a, shape=shape)
-    return a[np.arange(size) % a.size].reshape(shape)
+    return entries(a, places=(np.arange(size) % a.size).reshape(shape))
 
 
 @handle(np.trim_zeros)
@@ -430,10 +417,12 @@ def _depth(x: Any) -> int:
 def _joined(x: Any, axis: int, ndim: int) -> Any:
     if not isinstance(x, list):
         x = as_array(x)
-        return x.reshape((1,) * (ndim - x.ndim) + x.shape)
+        return x if x.ndim == ndim else x.reshape((1,) * (ndim - x.ndim) + x.shape)
     if not x:
         raise ValueError("List at arrays cannot be empty")
-    return np.concatenate([_joined(y, axis + 1, ndim) for y in x], axis)
+    parts = [_joined(y, axis + 1, ndim) for y in x]
+    fresh = len(parts) == 1 and isinstance(x[0], list)  # joined already
+    return parts[0] if fresh else HANDLERS[np.concatenate](parts, axis)
 
 
 def _widest(x: Any) -> int:
@@ -448,12 +437,27 @@ def block(arrays: Any) -> Any:
     return _joined(arrays, ndim - depth, ndim)
 
 
+def _off_grid(ct: Any, x_shape: Any, lengths: Any) -> Any:
+    return ct.sum(tuple([i for i, n in enumerate(lengths) if n == 1])).reshape(x_shape)
+
+
+# A coordinate at all points of a grid: the axes of length one are repeated.
+_over_grid: Primitive = linear(
+    "over_grid",
+    lambda x, lengths, shape: np.array(np.broadcast_to(x.reshape(lengths), shape)),
+    transpose=_off_grid,
+    batch=lambda x, lengths, shape: _over_grid(
+        x, lengths=(len(x), *lengths), shape=(len(x), *shape)
+    ),
+)
+
+
 @handle(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     """Return the coordinates of the points of a grid."""
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    arrays = [as_array(x).reshape(-1) for x in xi]
+    arrays = [as_array(x) for x in xi]
     axes = list(range(len(arrays)))
     if indexing == "xy" and len(arrays) > 1:
         axes[:2] = [1, 0]
@@ -461,8 +465,11 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     for x, axis in zip(arrays, axes):
         lengths = [1] * len(arrays)
         lengths[axis] = shape[axis] = x.size
-        found.append(x.reshape(tuple(lengths)))
-    return tuple(found if sparse else [np.broadcast_to(x, tuple(shape)) for x in found])
+        found.append(tuple(lengths))
+    if sparse:
+        return tuple([x.reshape(lengths) for x, lengths in zip(arrays, found)])
+    full = tuple(shape)
+    return tuple([_over_grid(x, lengths=n, shape=full) for x, n in zip(arrays, found)])
 
 
 @handle(np.apply_along_axis)
@@ -530,9 +537,8 @@ def unique(
     _, index, *rest = numpy_unique(
         settled(ar), True, return_inverse, return_counts, axis, **options
     )
-    found = (
-        ar.reshape(-1)[index] if axis is None else _take(ar, index, normalize_axis(axis, ar.ndim))
-    )
+    flat = axis is None
+    found = _flat_entries(ar, index) if flat else _take(ar, index, normalize_axis(axis, ar.ndim))
     results = (found, *([index] if return_index else []), *rest)
     return results if len(results) > 1 else found
 
@@ -540,13 +546,20 @@ def unique(
 def _unique_tuple(fun: Any) -> None:
     """Declare one of the array API's four."""
 
+    kind = type(fun(np.zeros(1)))
+    fields = getattr(kind, "_fields", ())
+    numpy_unique: Any = np.unique
+    more = ["inverse_indices" in fields, "counts" in fields]
+
     @handle(fun)
     def unique_tuple(x: Any, /) -> Any:
-        plain = fun(settled(x))
-        values = unique(x, equal_nan=False)
-        if fun.__name__ != "unique_values":
-            return type(plain)(values, *plain[1:])
-        return values[np.searchsorted(settled(values), plain)]  # NumPy 2.3 does not sort them
+        plain = settled(x)
+        values, index, *rest = numpy_unique(plain, True, *more, equal_nan=False)
+        if not fields:
+            index = index[np.searchsorted(values, fun(plain))]  # NumPy 2.3 does not sort them
+            return _flat_entries(x, index)
+        indices = [index] if "indices" in fields else []
+        return kind(_flat_entries(x, index), *indices, *rest)
 
 
 for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_values"):
@@ -556,7 +569,14 @@ for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_va
 @handle(np.union1d)
 def union1d(ar1: Any, ar2: Any) -> Any:
     """Return the entries that are in either array."""
-    return unique(np.concatenate([as_array(x).reshape(-1) for x in (ar1, ar2)]))
+    return _of_both(ar1, ar2, lambda joined, n: np.unique(joined, return_index=True)[1])
+
+
+def _of_both(ar1: Any, ar2: Any, choose: Any) -> Any:
+    """Return the entries of two arrays whose places `choose` finds in both, joined, and the size of the first."""
+    arrays = [as_array(ar1), as_array(ar2)]
+    joined = np.concatenate([settled(x).reshape(-1) for x in arrays])
+    return entries(*arrays, places=choose(joined, arrays[0].size))
 
 
 @handle(np.intersect1d)
@@ -565,24 +585,33 @@ def intersect1d(
 ) -> Any:
     """Return the entries that are in both arrays; those of the first take the derivative."""
     _, first, second = np.intersect1d(settled(ar1), settled(ar2), assume_unique, True)
-    found = as_array(ar1).reshape(-1)[first]
+    found = _flat_entries(as_array(ar1), first)
     return (found, first, second) if return_indices else found
 
 
 @handle(np.setdiff1d)
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Return the entries of the first array that are not in the second."""
-    first = as_array(ar1).reshape(-1) if assume_unique else unique(ar1)
-    return first[np.flatnonzero(np.isin(settled(first), settled(ar2), invert=True))]
+    ar1 = as_array(ar1)
+    first = settled(ar1).reshape(-1)
+    index = np.arange(first.size) if assume_unique else np.unique(first, return_index=True)[1]
+    return _flat_entries(ar1, index[np.isin(first[index], settled(ar2), invert=True)])
 
 
 @handle(np.setxor1d)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Return the entries that are in one array alone."""
-    parts = [as_array(x).reshape(-1) if assume_unique else unique(x) for x in (ar1, ar2)]
-    joined = np.concatenate(parts)
-    _, index, counts = np.unique(settled(joined), return_index=True, return_counts=True)
-    return joined[index[counts == 1]]
+
+
+    def once(joined: Any, n: int) -> Any:
+        parts = [np.arange(n), np.arange(n, joined.size)]
+        if not assume_unique:
+            parts = [part[np.unique(joined[part], return_index=True)[1]] for part in parts]
+        places = np.concatenate(parts)
+        _, index, counts = np.unique(joined[places], return_index=True, return_counts=True)
+        return places[index[counts == 1]]
+
+    return _of_both(ar1, ar2, once)
 
 
 # --- comparisons: constants ----------------------------------------------------------------------
@@ -593,20 +622,13 @@ def _truth(x: Any) -> Any:
     return x if isinstance(x, Tracer) else bool(x)
 
 
+_isclose = constant(np.isclose)
+
+
 @handle(np.isclose)
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     """Tell which entries are equal within a tolerance."""
-    a, b = as_array(a), as_array(b)
-    if b.dtype.kind not in "fc":
-        b = b.astype(np.float64)
-    finite = np.isfinite(b)
-    a, b = a + np.zeros_like(b), b + np.zeros_like(a)
-    gap = np.where(
-        finite & np.isfinite(a), np.abs(np.where(finite, a - np.where(finite, b, 0), 0)), 0
-    )
-    near = (gap <= atol + rtol * np.abs(np.where(finite, b, 0))) & finite & np.isfinite(a)
-    same = near | (a == b)
-    return same | (np.isnan(a) & np.isnan(b)) if equal_nan else same
+    return _isclose(*[as_array(x) for x in (a, b, rtol, atol)], equal_nan=bool(equal_nan))
 
 
 @handle(np.allclose)
@@ -667,6 +689,8 @@ def argwhere(a: Any) -> Any:
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Return the indices that sort by several keys, the last first."""
     keys = [as_array(k) for k in keys]
+    if not any([is_mapped(k) for k in keys]):
+        return np.lexsort([settled(k) for k in keys], axis)
     axis = normalize_axis(axis, keys[0].ndim)
     order = np.argsort(keys[0], axis=axis, kind="stable")
     for key in keys[1:]:

@@ -1,5 +1,6 @@
 """Shapes: reshaping, moving and repeating axes, joining and splitting."""
 
+import functools
 import itertools
 import operator
 from typing import Any
@@ -105,15 +106,7 @@ class _Join(Primitive):
     __slots__ = ()
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            axis = settings["axis"]
-            start = 0
-            for x in args[:i]:
-                start += x.shape[axis]
-            return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
-
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
-        return _take_slice, keep
+        return _take_slice, _keep_slice(i)
 
     def push(self, i: int) -> Any:
         def push(t: Any, ans: Any, args: tuple[Any, ...], settings: Any) -> Any:
@@ -121,6 +114,21 @@ class _Join(Primitive):
             return self(*parts, **settings)
 
         return push
+
+
+@functools.cache
+def _keep_slice(i: int) -> Any:
+    """Return what tells where argument `i` stands along the axis."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        axis = settings["axis"]
+        start = 0
+        for x in args[:i]:
+            start += x.shape[axis]
+        return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
 
 
 def _take_slice(ct: Any, index: Any) -> Any:
@@ -142,11 +150,18 @@ class _Stack(_Join):
     __slots__ = ()
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            return (*(slice(None),) * settings["axis"], i)
+        return _take_slice, _keep_place(i)
 
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
-        return _take_slice, keep
+
+@functools.cache
+def _keep_place(i: int) -> Any:
+    """Return what tells where argument `i` stands along the new axis."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        return (*(slice(None),) * settings["axis"], i)
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
 
 
 _stack = register(_Stack("stack", lambda *xs, axis: np.stack(xs, axis), ("*xs",)))
@@ -408,7 +423,7 @@ def concatenate(
     arrays = _listed(arrays)
     if axis is None:
         arrays, axis = [x.reshape(-1) for x in arrays], 0
-    if any(not x.ndim for x in arrays):
+    if not all([x.ndim for x in arrays]):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     axis = normalize_axis(axis, arrays[0].ndim)
     return _join(_concatenate, arrays, axis, out, dtype, casting)
