@@ -166,7 +166,11 @@ def is_traced(x: Any) -> bool:
     """Tell whether `x` is a tracer, or a (nested) list or tuple with a tracer in it."""
     if isinstance(x, Tracer):
         return True
-    return isinstance(x, (list, tuple)) and any(is_traced(y) for y in x)
+    if isinstance(x, (list, tuple)):
+        for y in x:  # a loop, not any(): half the time
+            if type(y) is not int and type(y) is not float and is_traced(y):
+                return True
+    return False
 
 
 def concrete(x: Any) -> Any:

@@ -1,5 +1,6 @@
 """Axes: the bookkeeping that reductions and shaping share."""
 
+import math
 import operator
 from typing import Any
 
@@ -86,3 +87,13 @@ def in_rows(x: Any) -> Any:
 def in_dtype(x: Any, dtype: Any) -> Any:
     """Return `x` in a dtype, itself if it has it: a cast to the same one is a record too."""
     return x if x.dtype is dtype or x.dtype == dtype else x.astype(dtype)
+
+
+def joined_rows(args: Any, mapped: Any) -> Any:
+    """Return, for each example of a batch, the entries of all arguments in a row."""
+    n = len(args[mapped.index(True)])
+    rows = [
+        x.reshape((n, math.prod(x.shape[1:]))) if m else np.broadcast_to(x.reshape(-1), (n, x.size))
+        for x, m in zip(args, mapped, strict=True)
+    ]
+    return np.concatenate(rows, 1)

@@ -10,7 +10,7 @@ import numpy as np
 from funcgrad.batch import lift
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
 from funcgrad.errors import TracerConversionError, fail
-from funcgrad.primitives.axes import along, in_rows, normalize_axis
+from funcgrad.primitives.axes import along, in_rows, joined_rows, normalize_axis
 from funcgrad.primitives.families import constant, elementwise, primitive, register
 from funcgrad.reverse import accumulate, add_at, is_basic
 
@@ -219,12 +219,7 @@ def _read_places(*xs: Any, places: Any) -> Any:
 
 
 def _batch_entries(args: Any, mapped: Any, settings: Any) -> Any:
-    n = len(args[mapped.index(True)])
-    rows = [
-        x.reshape((n, math.prod(x.shape[1:]))) if m else np.broadcast_to(x.reshape(-1), (n, x.size))
-        for x, m in zip(args, mapped, strict=True)
-    ]
-    return np.concatenate(rows, 1)[:, settings["places"]]
+    return np.take(joined_rows(args, mapped), settings["places"], axis=1)
 
 
 entries = register(_Entries("entries", _read_places, ("*xs",)))

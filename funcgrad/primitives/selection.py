@@ -16,9 +16,9 @@ from funcgrad.core import (
     is_traced,
     plain_array,
 )
-from funcgrad.primitives.axes import in_dtype, in_rows, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import in_dtype, in_rows, normalize_axes, normalize_axis, outside
 from funcgrad.primitives.families import constant, linear
-from funcgrad.primitives.indexing import entries, places_of
+from funcgrad.primitives.indexing import entries, places_of, scatter
 from funcgrad.primitives.statistics import is_mapped, no_out, settled
 
 
@@ -499,6 +499,24 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return a
 
 
+def _windows_of(x: Any, shape: Any, axes: Any) -> Any:
+    return np.lib.stride_tricks.sliding_window_view(x, shape, axes).copy()
+
+
+def _windows_summed(ct: Any, x_shape: Any, shape: Any, axes: Any) -> Any:
+    n = math.prod(x_shape)
+    places = _windows_of(np.arange(n).reshape(x_shape), shape, axes).reshape(-1)
+    return scatter(ct.reshape(-1), index=(places,), shape=(n,)).reshape(x_shape)
+
+
+_windows: Primitive = linear(
+    "windows",
+    _windows_of,
+    transpose=_windows_summed,
+    batch=lambda x, shape, axes: _windows(x, shape=shape, axes=outside(axes)),
+)
+
+
 @handle(np.lib.stride_tricks.sliding_window_view)
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
@@ -507,16 +525,8 @@ def sliding_window_view(
     x = as_array(x)
     shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
     given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
-    axes = [normalize_axis(i, x.ndim) for i in given]  # an axis may come twice
-    if len(shape) != len(axes):
-        raise ValueError(f"window_shape {shape} must have one entry for each of the axes {axes}")
-    for i, n in zip(axes, shape):
-        count = x.shape[i] - n + 1
-        if n < 0 or count < 1:
-            raise ValueError("window shape cannot be larger than input array shape")
-        places = np.arange(count)[:, None] + np.arange(n)
-        x = np.moveaxis(_take(x, places, i), i + 1, -1)
-    return x
+    axes = tuple([normalize_axis(i, x.ndim) for i in given])  # an axis may come twice
+    return _windows(x, shape=shape, axes=axes)
 
 
 # --- sets ----------------------------------------------------------------------------------------
@@ -569,14 +579,18 @@ for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_va
 @handle(np.union1d)
 def union1d(ar1: Any, ar2: Any) -> Any:
     """Return the entries that are in either array."""
-    return _of_both(ar1, ar2, lambda joined, n: np.unique(joined, return_index=True)[1])
+    return _of_both(np.union1d, ar1, ar2)
 
 
-def _of_both(ar1: Any, ar2: Any, choose: Any) -> Any:
-    """Return the entries of two arrays whose places `choose` finds in both, joined, and the size of the first."""
+def _of_both(fun: Any, ar1: Any, ar2: Any, *options: Any) -> Any:
+    """Return the entries of two arrays that `fun` finds; the first of equal ones takes the derivative."""
     arrays = [as_array(ar1), as_array(ar2)]
-    joined = np.concatenate([settled(x).reshape(-1) for x in arrays])
-    return entries(*arrays, places=choose(joined, arrays[0].size))
+    plain = [settled(x).reshape(-1) for x in arrays]
+    joined = np.concatenate(plain)
+    order = joined.argsort(kind="stable")
+    return entries(
+        *arrays, places=order[joined.searchsorted(fun(*plain, *options), sorter=order)]
+    )
 
 
 @handle(np.intersect1d)
@@ -601,17 +615,7 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
 @handle(np.setxor1d)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Return the entries that are in one array alone."""
-
-
-    def once(joined: Any, n: int) -> Any:
-        parts = [np.arange(n), np.arange(n, joined.size)]
-        if not assume_unique:
-            parts = [part[np.unique(joined[part], return_index=True)[1]] for part in parts]
-        places = np.concatenate(parts)
-        _, index, counts = np.unique(joined[places], return_index=True, return_counts=True)
-        return places[index[counts == 1]]
-
-    return _of_both(ar1, ar2, once)
+    return _of_both(np.setxor1d, ar1, ar2, assume_unique)
 
 
 # --- comparisons: constants ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import operator
 from typing import Any
 
@@ -21,6 +22,7 @@ from funcgrad.core import (
 from funcgrad.primitives.axes import (
     along,
     in_rows,
+    joined_rows,
     normalize_axes,
     normalize_axis,
     outside,
@@ -76,12 +78,19 @@ _flip = linear(
 )
 _flip.unview = lambda base, new, settings: np.flip(new, settings["axis"])
 _broadcast_to.unview = lambda base, new, settings: _read_only()
-_roll = linear(
-    "roll",
-    np.roll,
-    transpose=lambda ct, shift, axis: np.roll(ct, tuple([-s for s in shift]), axis),
-    batch=lambda x, shift, axis: np.roll(x, shift, outside(axis)),
-)
+
+
+def _batch_roll(x: Any, shift: Any, axis: Any) -> Any:
+    if axis is None:
+        return np.roll(x.reshape((len(x), math.prod(x.shape[1:]))), shift, 1).reshape(x.shape)
+    return np.roll(x, shift, outside(axis))
+
+
+def _rolled_back(ct: Any, shift: Any, axis: Any) -> Any:
+    return np.roll(ct, -shift if axis is None else tuple([-s for s in shift]), axis)
+
+
+_roll = linear("roll", np.roll, transpose=_rolled_back, batch=_batch_roll)
 
 
 def _repeats_summed(ct: Any, x_shape: Any, times: int, axis: int) -> Any:
@@ -94,6 +103,21 @@ _repeat = linear(
     transpose=_repeats_summed,
     batch=lambda x, times, axis: np.repeat(x, times, axis + 1),
 )
+
+
+def _tiles_summed(ct: Any, x_shape: Any, reps: Any) -> Any:
+    ndim = len(reps)
+    lengths = (1,) * (ndim - len(x_shape)) + x_shape
+    pairs = [n for pair in zip(reps, lengths, strict=True) for n in pair]
+    return ct.reshape(pairs).sum(tuple(range(0, 2 * ndim, 2))).reshape(x_shape)
+
+
+def _batch_tile(x: Any, reps: Any) -> Any:
+    x = x.reshape((len(x),) + (1,) * (len(reps) + 1 - x.ndim) + x.shape[1:])
+    return np.tile(x, (1, *reps))
+
+
+_tile = linear("tile", np.tile, transpose=_tiles_summed, batch=_batch_tile)
 
 
 def _read_only() -> Any:
@@ -164,6 +188,36 @@ def _keep_place(i: int) -> Any:
     return keep
 
 
+class _Chain(_Join):
+    """Concatenate the flat arrays."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        return _take_part, _keep_part(i)
+
+
+@functools.cache
+def _keep_part(i: int) -> Any:
+    """Return what tells where the entries of argument `i` stand."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        start = 0
+        for x in args[:i]:
+            start += x.size
+        return slice(start, start + args[i].size), args[i].shape
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
+
+
+def _take_part(ct: Any, kept: Any) -> Any:
+    places, shape = kept
+    return ct[places].reshape(shape)
+
+
+_chain = register(_Chain("chain", lambda *xs: np.concatenate(xs, None), ("*xs",)))
+_chain.pulls = (_take_part,)
 _stack = register(_Stack("stack", lambda *xs, axis: np.stack(xs, axis), ("*xs",)))
 
 
@@ -175,6 +229,11 @@ def _batch_stack(args: Any, mapped: Any, settings: Any) -> Any:
     return np.stack(xs, settings["axis"] + 1)
 
 
+def _batch_chain(args: Any, mapped: Any, settings: Any) -> Any:
+    return joined_rows(args, mapped)
+
+
+_chain.batch = _batch_chain
 _stack.pulls = (_take_slice,)
 _stack.batch = _batch_stack
 _concatenate.pulls = (_take_slice,)
@@ -229,6 +288,8 @@ def _full_shape(a: Any, shape: Any) -> Any:
 def ravel(a: Any, order: str = "C") -> Any:
     """Return a flat array."""
     a = as_array(a)
+    if order == "C" and concrete(a).flags.c_contiguous:
+        return _reshape(a, shape=(a.size,))
     flat = a.reshape(-1, order=memory_order(a, order) if order == "K" else order)
     return flat if concrete(a).flags.c_contiguous else np.copy(flat)  # a copy, for NumPy too
 
@@ -357,13 +418,7 @@ def tile(A: Any, reps: Any) -> Any:
     """Repeat an array as a whole along its axes."""
     a = as_array(A)
     reps = tuple(reps) if isinstance(reps, (tuple, list, np.ndarray)) else (reps,)
-    ndim = len(reps) if len(reps) > a.ndim else a.ndim
-    shape = (1,) * (ndim - a.ndim) + a.shape
-    reps = (1,) * (ndim - len(reps)) + tuple([int(r) for r in reps])
-    split = [n for pair in zip((1,) * ndim, shape, strict=True) for n in pair]
-    wide = [n for pair in zip(reps, shape, strict=True) for n in pair]
-    full = [r * n for r, n in zip(reps, shape, strict=True)]
-    return broadcast_to(a.reshape(split), wide).reshape(full)
+    return _tile(a, reps=(1,) * (a.ndim - len(reps)) + tuple([int(r) for r in reps]))
 
 
 @handle(np.flip)
@@ -381,6 +436,8 @@ handle(np.fliplr)(lambda m: flip(m, 1))
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Shift along axes, what leaves at one end comes in at the other."""
     a = as_array(a)
+    if axis is None and np.ndim(shift) == 0:
+        return _roll(a, shift=operator.index(shift), axis=None)
     if axis is None:
         return roll(a.reshape(-1), shift, 0).reshape(a.shape)
     if isinstance(shift, int) and isinstance(axis, int):  # broadcasting them takes 10 us
@@ -400,10 +457,10 @@ def _listed(arrays: Any) -> list[Any]:
     return [as_array(x) for x in arrays]
 
 
-def _join(join: Any, arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any) -> Any:
+def _join(join: Any, arrays: list[Any], where: Any, out: Any, dtype: Any, casting: Any) -> Any:
     if out is not None:
         unsupported(f"np.{join.name} with out=", "use the returned value")
-    joined = join(*arrays, axis=axis)
+    joined = join(*arrays, **where)
     if dtype is None:
         return joined
     for x in arrays:
@@ -422,11 +479,11 @@ def concatenate(
     """Join along an axis."""
     arrays = _listed(arrays)
     if axis is None:
-        arrays, axis = [x.reshape(-1) for x in arrays], 0
+        return _join(_chain, arrays, {}, out, dtype, casting)
     if not all([x.ndim for x in arrays]):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     axis = normalize_axis(axis, arrays[0].ndim)
-    return _join(_concatenate, arrays, axis, out, dtype, casting)
+    return _join(_concatenate, arrays, {"axis": axis}, out, dtype, casting)
 
 
 @handle(np.stack)
@@ -438,7 +495,7 @@ def stack(
     if len({x.shape for x in arrays}) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalize_axis(axis, arrays[0].ndim + 1)
-    return _join(_stack, arrays, axis, out, dtype, casting)
+    return _join(_stack, arrays, {"axis": axis}, out, dtype, casting)
 
 
 @handle(np.vstack)
@@ -457,7 +514,10 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
 @handle(np.dstack)
 def dstack(tup: Any) -> Any:
     """Join along the third axis."""
-    return concatenate([np.atleast_3d(x) for x in _listed(tup)], 2)
+    arrays = _listed(tup)
+    if arrays[0].ndim == 2 and len({x.shape for x in arrays}) == 1:
+        return _stack(*arrays, axis=2)
+    return concatenate([np.atleast_3d(x) for x in arrays], 2)
 
 
 @handle(np.column_stack)

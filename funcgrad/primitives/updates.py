@@ -4,6 +4,7 @@ Into a traced array they write as `y[index] = v` does, which `writing.py` owns; 
 cannot go into a plain one.
 """
 
+import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,8 +19,8 @@ from funcgrad.core import (
     replace,
     unsupported,
 )
-from funcgrad.primitives.axes import normalize_axis
-from funcgrad.primitives.indexing import along_axis, mark_mapped, plain_index, scatter
+from funcgrad.primitives.axes import in_dtype, normalize_axis
+from funcgrad.primitives.indexing import along_axis, entries, mark_mapped, plain_index, scatter
 from funcgrad.primitives.statistics import settled
 from funcgrad.reverse import is_basic
 
@@ -43,20 +44,32 @@ def _check_casting(value: Any, target: Any, casting: Any = "same_kind") -> None:
 
 def _cycled(values: Any, size: int) -> Any:
     """Return the first `size` of the values, which start again when they are used up."""
-    values = as_array(values).reshape(-1)
-    return values if values.size in (1, size) else values[np.arange(size) % values.size]
+    if values.size == 1 or (values.size == size and values.ndim == 1):
+        return values if values.ndim < 2 else values.reshape(-1)
+    return entries(values, places=np.arange(size) % values.size)
 
 
 # --- at places of the flat array -----------------------------------------------------------------
 
 
+def _index_of(places: Any, shape: Any) -> Any:
+    """Return the index of places of the flat array."""
+    if len(shape) == 1:
+        return places
+    return np.unravel_index(places, shape) if shape else ...
+
+
 def write_flat(y: Any, index: Any, values: Any) -> None:
     """Write into `y.flat[index]`; values that run out start again."""
-    flat = HANDLERS[np.copy](y.reshape(-1))
-    chosen = index if isinstance(index, Tracer) else np.arange(y.size)[index]
-    if chosen.size and np.size(values):
-        values = np.broadcast_to(_cycled(values, chosen.size), chosen.size)
-        flat[index] = values.reshape(chosen.shape)
+    values = as_array(values)
+    if not isinstance(index, Tracer):
+        places = np.arange(y.size)[index].reshape(-1)
+        if places.size and values.size:
+            y[_index_of(places, y.shape)] = _cycled(values, places.size)
+    elif index.size and values.size:
+        flat = HANDLERS[np.copy](y.reshape(-1))
+        values = np.broadcast_to(_cycled(values, index.size), index.size)
+        flat[index] = values.reshape(index.shape)
         y[...] = flat.reshape(y.shape)
 
 
@@ -86,7 +99,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         raise ValueError("array must be at least 2-d")
     if a.ndim > 2 and len(set(a.shape)) > 1:
         raise ValueError("All dimensions of input must be of equal length")
-    step = 1 + sum([int(np.prod(a.shape[k:])) for k in range(1, a.ndim)])
+    step = 1 + sum([math.prod(a.shape[k:]) for k in range(1, a.ndim)])
     end = a.shape[1] * a.shape[1] if a.ndim == 2 and not wrap else None
     write_flat(a, slice(None, end, step), val)
 
@@ -115,9 +128,14 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         src = dst.dtype.type(src)  # a Python number takes the dtype of the array
     src = as_array(src)
     _check_casting(src, dst, casting)
-    if where is not True:
-        src = np.where(where, src.astype(dst.dtype), dst)
-    dst[...] = src
+    if where is True:
+        dst[...] = src
+        return
+    new = np.where(where, in_dtype(src, dst.dtype), dst)
+    if dst.shape and new.shape == dst.shape:
+        replace(dst, new)
+    else:
+        dst[...] = new
 
 
 @handle(np.putmask)
@@ -129,9 +147,13 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     if mask.size != a.size:
         raise ValueError("putmask: mask and data must be the same size")
     _check_casting(values, a)
-    if a.size and values.size:
-        values = np.broadcast_to(_cycled(values, a.size), a.size).reshape(a.shape)
-        copyto(a, values, where=mask.reshape(a.shape) != 0)
+    if not a.size or not values.size:
+        return
+    if values.size > 1 and values.shape != a.shape:
+        places = (np.arange(a.size) % values.size).reshape(a.shape)
+        values = entries(values, places=places)
+    mask = mask if mask.shape == a.shape else mask.reshape(a.shape)
+    copyto(a, values if values.size > 1 else values.reshape(()), where=mask != 0)
 
 
 @handle(np.place)
@@ -139,7 +161,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     """Write the k-th of the (repeated) values at the k-th place where the mask is true."""
     if not isinstance(arr, Tracer):
         _refuse_plain("np.place")
-    mask, vals = as_array(mask), as_array(vals).reshape(-1)
+    mask, vals = as_array(mask), as_array(vals)
     if mask.size != arr.size:
         raise ValueError("place: mask and data must be the same size")
     if not vals.size:
@@ -147,6 +169,12 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
             raise ValueError("Cannot insert from an empty array!")
         return
     chosen = mask.reshape(-1) != 0
+    if not isinstance(chosen, Tracer):
+        places = np.flatnonzero(chosen)
+        if places.size:
+            values = in_dtype(_cycled(vals, places.size), arr.dtype)
+            arr[_index_of(places, arr.shape)] = values
+        return
     rank = np.maximum(np.cumsum(chosen) - 1, 0) % vals.size
     copyto(arr, np.take(vals, rank).reshape(arr.shape), "unsafe", chosen.reshape(arr.shape))
 
