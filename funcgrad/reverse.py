@@ -118,7 +118,7 @@ class Tape(Trace):
 
     def split(self, outputs: Any, index: int) -> list[Any]:
         """Make a node per output of record `index`; each hands its cotangent to it."""
-        like = [(np.shape(x), getattr(x, "dtype", object)) for x in outputs]
+        like = [(getattr(x, "shape", ()), getattr(x, "dtype", object)) for x in outputs]
         nodes = []
         for i, x in enumerate(outputs):
             if has_derivative(x):
