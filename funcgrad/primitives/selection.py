@@ -1,5 +1,6 @@
 """Choosing, inserting, padding and arranging entries; sets; comparisons of whole arrays."""
 
+import functools
 import math
 import operator
 from typing import Any
@@ -112,30 +113,32 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         condlist = condlist if np.ndim(condlist[0]) or not x.ndim else [condlist]
     masks = [as_array(c).astype(bool) for c in condlist]
     if len(funs) == len(masks) + 1:
-        masks.append(~np.any(np.stack(np.broadcast_arrays(*masks)), axis=0))
+        masks.append(~functools.reduce(operator.or_, masks))
     elif len(funs) != len(masks):
         raise ValueError(
             f"with {len(masks)} condition(s), either {len(masks)} or {len(masks) + 1} functions are expected"
         )
+    if any([isinstance(mask, Tracer) for mask in masks]):
+        return _blended(x, masks, funs, args, kw)
+    parts, where, start = [np.zeros_like(x, shape=(1,))], np.zeros(x.size, np.intp), 1
+    for mask, fun in zip(masks, funs):
+        places = np.flatnonzero(mask if mask.shape == x.shape else np.broadcast_to(mask, x.shape))
+        if len(places):
+            values = fun(_flat_entries(x, places), *args, **kw) if callable(fun) else fun
+            parts.append(in_dtype(as_array(values), x.dtype))
+            n = parts[-1].size
+            where[places] = start if n == 1 else np.arange(start, start + n)
+            start += n
+    return entries(*parts, places=where.reshape(x.shape))
+
+
+def _blended(x: Any, masks: Any, funs: Any, args: Any, kw: Any) -> Any:
+    """Return the pieces for masks that differ from example to example."""
     result = np.zeros_like(x)
     for mask, fun in zip(masks, funs):
-        result = _piece(result, x, mask, fun, args, kw)
+        values = fun(x, *args, **kw) if callable(fun) else fun
+        result = in_dtype(np.where(mask, values, result), x.dtype)
     return result
-
-
-def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
-    if not callable(fun):
-        return np.where(mask, fun, result).astype(x.dtype)
-    if isinstance(mask, Tracer):
-        return np.where(mask, fun(x, *args, **kw), result).astype(x.dtype)
-    places = np.flatnonzero(np.broadcast_to(mask, x.shape))
-    if not len(places):
-        return result
-    values = as_array(fun(x.reshape(-1)[places], *args, **kw)).astype(x.dtype)
-    order = np.zeros(x.size, np.intp)
-    order[places] = np.arange(len(places))
-    spread = np.broadcast_to(values, places.shape)[order].reshape(x.shape)
-    return np.where(mask, spread, result)
 
 
 # --- deleting and inserting ----------------------------------------------------------------------

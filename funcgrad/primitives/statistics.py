@@ -1,5 +1,6 @@
 """Statistics: reductions that skip NaN, order statistics, weighted averages, covariances, histograms."""
 
+import functools
 import operator
 from typing import Any
 
@@ -804,7 +805,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     plain = settled(x)
     if weights is None:
         return np.bincount(plain, None, minlength)
-    weights = as_array(weights).astype(np.float64)
+    weights = in_dtype(as_array(weights), np.dtype(np.float64))
     if plain.shape != weights.shape:
         raise ValueError("The weights and list don't have the same length.")
     return _added(plain, weights, np.bincount(plain, None, minlength).size)
@@ -813,6 +814,34 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 def _added(places: Any, weights: Any, n: int) -> Any:
     """Add each weight to its place."""
     return HANDLERS["scatter"](weights, index=(places,), shape=(n,))
+
+
+def _extremes(x: Any) -> tuple[Any, Any]:
+    """Return the derivatives of the least and of the greatest entry; equal ones share."""
+    return tuple([_extreme_shares(x, extreme, (0,), None) for extreme in (x.min(), x.max())])
+
+
+def _way(bins: int, dtype: Any) -> Any:
+    """Return how far each edge is on the way from the least to the greatest entry."""
+    return (np.arange(bins + 1) / bins).astype(dtype)
+
+
+def _edges_pull(ct: Any, x: Any, bins: int) -> Any:
+    (low, high), way = _extremes(x), _way(bins, ct.dtype)
+    return (ct * (1 - way)).sum() * low + (ct * way).sum() * high
+
+
+def _edges_push(t: Any, x: Any, bins: int) -> Any:
+    (low, high), way = _extremes(x), _way(bins, t.dtype)
+    return (t * low).sum() * (1 - way) + (t * high).sum() * way
+
+
+_even_edges: Primitive = primitive(
+    "even_edges",
+    lambda x, bins: np.histogram_bin_edges(x, bins),
+    vjp=(_edges_pull,),
+    jvp=(_edges_push,),
+)
 
 
 def _edges(x: Any, bins: Any, range: Any, weights: Any) -> Any:
@@ -826,6 +855,8 @@ def _edges(x: Any, bins: Any, range: Any, weights: Any) -> Any:
     bins = operator.index(bins)
     if bins < 1:
         raise ValueError("`bins` must be positive, when an integer")
+    if range is None and x.size and x.dtype.kind == "f":
+        return _even_edges(x, bins=bins)
     low, high = _limits(x, range)
     dtype = np.result_type(low, high, x.dtype)
     return np.linspace(
@@ -845,7 +876,8 @@ def _limits(x: Any, range: Any) -> Any:
 @handle(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Return the edges of a histogram's bins; equally spaced ones follow the extremes of the data."""
-    return _edges(as_array(a).reshape(-1), bins, range, weights)
+    a = as_array(a)
+    return _edges(a if a.ndim == 1 else a.reshape(-1), bins, range, weights)
 
 
 def _bins_of(x: Any, edges: Any) -> Any:
@@ -866,9 +898,10 @@ def histogram(
     a = as_array(a)
     if weights is not None and weights.shape != a.shape:
         raise ValueError("weights should have the same shape as a.")
-    edges = _edges(a.reshape(-1), bins, range, weights)
-    flat = None if weights is None else [weights.reshape(-1)]
-    counts = _counts([a.reshape(-1)], [edges], flat)
+    if a.ndim != 1:
+        a, weights = a.reshape(-1), None if weights is None else weights.reshape(-1)
+    edges = _edges(a, bins, range, weights)
+    counts = _counts([a], [edges], None if weights is None else [weights])
     if not density:
         return counts, edges
     return counts / np.diff(edges) / np.sum(counts), edges
@@ -877,14 +910,16 @@ def histogram(
 def _counts(columns: Any, edges: Any, weights: Any) -> Any:
     """Count (or add up) what falls into each cell of a grid."""
     places = [_bins_of(x, e) for x, e in zip(columns, edges)]
-    inside = np.all([p >= 0 for p in places], axis=0)
-    index = tuple([p[inside] for p in places])
+    inside = functools.reduce(operator.and_, [p >= 0 for p in places])
+    complete = inside.all()
+    index = tuple(places if complete else [p[inside] for p in places])
     shape = tuple([len(e) - 1 for e in edges])
     if weights is None:
         counts = np.zeros(shape, np.intp)
         np.add.at(counts, index, 1)
         return counts
-    return HANDLERS["scatter"](weights[0][inside], index=index, shape=shape)
+    chosen = weights[0] if complete else weights[0][inside]
+    return HANDLERS["scatter"](chosen, index=index, shape=shape)
 
 
 @handle(np.histogramdd)
@@ -899,7 +934,7 @@ def histogramdd(
         raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
     ranges = [None] * ndim if range is None else range
     edges = [_edges(x, b, r, weights) for x, b, r in zip(columns, bins, ranges)]
-    weights = None if weights is None else [as_array(weights).astype(float)]
+    weights = None if weights is None else [in_dtype(as_array(weights), np.dtype(float))]
     counts = _counts(columns, edges, weights)
     counts = counts.astype(float) if weights is None else counts
     if density:
