@@ -836,9 +836,17 @@ def _edges_push(t: Any, x: Any, bins: int) -> Any:
     return (t * low).sum() * (1 - way) + (t * high).sum() * way
 
 
+def _even_edges_value(x: Any, bins: int) -> Any:
+    """Return what np.histogram_bin_edges does in 11 us, which has many options to look at."""
+    low, high = x.min(), x.max()
+    if not low < high or not np.isfinite(high - low):
+        return np.histogram_bin_edges(x, bins)
+    return np.linspace(low, high, bins + 1, dtype=x.dtype)
+
+
 _even_edges: Primitive = primitive(
     "even_edges",
-    lambda x, bins: np.histogram_bin_edges(x, bins),
+    _even_edges_value,
     vjp=(_edges_pull,),
     jvp=(_edges_push,),
 )
