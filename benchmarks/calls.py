@@ -44,13 +44,13 @@ def calls() -> Iterator[Call]:
         def traced(call: Any = call, inputs: Any = inputs, settings: Any = settings) -> Any:
             tape, xs = inputs()
             call(*xs, **settings)
-            return [record for record in tape.records if record]
+            return tape.edges
 
         try:
-            records = traced()
+            edges = traced()
         except Exception:  # what is refused costs nothing
             continue
-        if records:
+        if edges:
             bound = UFUNC if isinstance(fun, np.ufunc) else OTHER
             yield Call(name_of(fun), bound, partial(call, *args, **settings), traced, inputs)
 

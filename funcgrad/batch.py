@@ -150,6 +150,7 @@ class BatchTracer(Tracer):
         self.value = value
         self._trace = trace
         self.node = None
+        self._view = self._views = None
 
     @property
     def shape(self) -> tuple[int, ...]:

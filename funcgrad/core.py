@@ -891,8 +891,6 @@ class Tracer:
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_view" or name == "_views":
-            return None  # unset on nearly all handles; setting it on each would cost 40 ns per operation
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
         known = hasattr(np.ndarray, name)

@@ -16,6 +16,7 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.arguments import Transform, describe, match, name_of, value_of
+from funcgrad.backward import ACCUMULATES, backward
 from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer, concrete, find_trace
@@ -25,7 +26,7 @@ from funcgrad.handles import snapshot
 from funcgrad.nans import check_made
 from funcgrad.origins import name_forward_line
 from funcgrad.primitives.objects import joined
-from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
+from funcgrad.reverse import Tape, TapeTracer, has_derivative
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_batch, new_tape
 
@@ -108,10 +109,10 @@ class Call:
             return None
         checks: list[Any] = []
         residuals = tree.map(lambda x: protect(x, checks), residuals)
-        index = len(tape.records)
         parents = [(x.node, x.dtype) if own else None for x, own in zip(leaves, mine, strict=True)]
-        tape.append(((index, pull_call, (self.bwd, residuals, parents, checks), ACCUMULATES),))
-        return tape.split(outputs, index)  # type: ignore[no-any-return]
+        kept = (self.bwd, residuals, parents, checks)
+        node = tape.add([(None, pull_call, kept, ACCUMULATES)])
+        return tape.split(outputs, node)  # type: ignore[no-any-return]
 
     def on_forward(
         self, trace: Any, leaves: Any, mine: list[bool], values: Leaves

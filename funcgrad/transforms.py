@@ -23,11 +23,12 @@ from funcgrad.arguments import (
     value_of,
     values_of,
 )
+from funcgrad.backward import backward, has_nan
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.origins import name_forward_line
-from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
+from funcgrad.reverse import Tape, TapeTracer
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_forward, new_tape
 

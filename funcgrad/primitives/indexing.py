@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import accumulate, add_at, is_basic
 from funcgrad.batch import lift
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.primitives.axes import along, in_rows, joined_rows, normalize_axis
 from funcgrad.primitives.families import constant, elementwise, primitive, register
-from funcgrad.reverse import accumulate, add_at, is_basic
 
 Index = Any
 

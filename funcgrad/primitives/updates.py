@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from funcgrad.backward import is_basic
 from funcgrad.core import (
     HANDLERS,
     HOOKS,
@@ -22,7 +23,6 @@ from funcgrad.core import (
 from funcgrad.primitives.axes import in_dtype, normalize_axis
 from funcgrad.primitives.indexing import along_axis, entries, mark_mapped, plain_index, scatter
 from funcgrad.primitives.statistics import settled
-from funcgrad.reverse import is_basic
 
 
 def _refuse_plain(name: str) -> NoReturn:
