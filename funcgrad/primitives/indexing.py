@@ -226,7 +226,7 @@ entries = register(_Entries("entries", _read_places, ("*xs",)))
 entries.pulls, entries.batch = (_to_places,), _batch_entries
 
 
-def places_of(*xs: Any) -> list[Any]:
+def places_of(*xs: Any) -> Any:
     """Return for each array the places of its entries among those of all, in its shape."""
     found, start = [], 0
     for x in xs:

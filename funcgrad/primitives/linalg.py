@@ -793,9 +793,10 @@ def matrix_power(a: Any, n: Any) -> Any:
 def _cheapest_order(sizes: list[int]) -> dict[tuple[int, int], int]:
     """Return where to split each chain of matrices so that it costs the fewest products."""
     n = len(sizes) - 1
-    if n == 3:
+    if n == 3:  # the usual case
         k, m, p, q = sizes
-        return {(0, 2): 1 if k * m * p + k * p * q < m * p * q + k * m * q else 0, (0, 1): 0, (1, 2): 1}
+        last = k * m * p + k * p * q < m * p * q + k * m * q
+        return {(0, 2): int(last), (0, 1): 0, (1, 2): 1}
     cost, split = {(i, i): 0 for i in range(n)}, {}
     for length in range(1, n):
         for i in range(n - length):
@@ -843,7 +844,9 @@ def _between(shape: Any, ndim: int, first: bool) -> Any:
 def _kron_value(x: Any, y: Any) -> Any:
     ndim = max(x.ndim, y.ndim)
     wide = x.reshape(_between(x.shape, ndim, True)) * y.reshape(_between(y.shape, ndim, False))
-    return wide.reshape(tuple([m * n for m, n in zip(wide.shape[::2], wide.shape[1::2], strict=True)]))
+    return wide.reshape(
+        tuple([m * n for m, n in zip(wide.shape[::2], wide.shape[1::2], strict=True)])
+    )
 
 
 def _kron_pull(ct: Any, other: Any, shape: Any, first: bool) -> Any:

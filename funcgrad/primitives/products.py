@@ -1,5 +1,6 @@
 """Products of matrices and tensors."""
 
+import functools
 import math
 import string
 from typing import Any
@@ -317,6 +318,14 @@ def _paired_axes(axes: Any, ndim_a: int, ndim_b: int) -> Any:
 # --- einsum --------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=256)
+def _rule_subscripts(subscripts: str, i: int) -> str:
+    """Return the subscripts of the cotangent of operand i: of that of the result and the other operands."""
+    left, _, out = subscripts.partition("->")
+    terms = left.split(",")
+    return ",".join([out, *terms[:i], *terms[i + 1 :]]) + "->" + terms[i]
+
+
 class _Einsum(Primitive):
     """A product over named axes, each once per operand and present in another operand or the result."""
 
@@ -326,10 +335,7 @@ class _Einsum(Primitive):
         others = [j for j in range(len(args)) if j != i]
 
         def keep(ans: Any, args: Any, settings: Any) -> Any:
-            subscripts, _, out = settings["subscripts"].partition("->")
-            terms = subscripts.split(",")
-            rule = ",".join([out, *[terms[j] for j in others]]) + "->" + terms[i]
-            return rule, *[args[j] for j in others]
+            return _rule_subscripts(settings["subscripts"], i), *[args[j] for j in others]
 
         keep.args, keep.settings = tuple(others), ()  # type: ignore[attr-defined]
         return _einsum_pull, keep
@@ -366,6 +372,9 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     if options:
         unsupported(f"np.einsum with {next(iter(options))}=", "leave the option out")
     subscripts, arrays = _parse(operands)
+    plain = _plain_subscripts(subscripts, tuple([x.shape for x in arrays]))
+    if plain is not None:
+        return _einsum(*arrays, subscripts=plain)
     terms, result = _without_ellipsis(subscripts, arrays)
     for i, term in enumerate(terms):
         if len(term) != arrays[i].ndim:
@@ -381,6 +390,23 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
             arrays[i] = np.sum(arrays[i], axis=alone)
             terms[i] = "".join([c for c in term if c in elsewhere])
     return _einsum(*arrays, subscripts=",".join(terms) + "->" + result)
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_subscripts(subscripts: str, shapes: Any) -> str | None:
+    """Return subscripts with the result's, or None if they ask for more than a product of all axes."""
+    left, arrow, result = subscripts.partition("->")
+    terms = left.split(",")
+    if not left.replace(",", "").isalpha() or [len(t) for t in terms] != [len(s) for s in shapes]:
+        return None
+    sizes = [{*zip(term, shape, strict=True)} for term, shape in zip(terms, shapes, strict=True)]
+    joined = "".join(terms)
+    if not arrow:
+        result = "".join(sorted([c for c in joined if joined.count(c) == 1]))
+    repeated = any([len(set(term)) < len(term) for term in (*terms, result)])
+    stretched = len(set().union(*sizes)) != len(set(joined))
+    alone = any([c not in result and joined.count(c) == 1 for c in joined])
+    return None if repeated or stretched or alone else f"{left}->{result}"
 
 
 def _parse(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:

@@ -49,8 +49,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     no_out("np.choose", out)
     options, a = _of_one_kind(choices), as_array(a)
     if not isinstance(a, Tracer):
-        return entries(*options, places=np.choose(a, places_of(*options), mode=mode))
-    options, n = np.broadcast_arrays(*options), len(options)
+        numpy_choose: Any = np.choose
+        return entries(*options, places=numpy_choose(a, places_of(*options), mode=mode))
+    options, n = list(np.broadcast_arrays(*options)), len(options)
     if a.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {a.dtype!r} to dtype('int64')")
     if mode not in ("raise", "wrap", "clip"):
@@ -92,7 +93,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise TypeError("invalid entry in condlist: should be boolean ndarray")
     *choices, result = _of_one_kind([*choicelist, default])
     for condition, x in zip(conditions[::-1], choices[::-1]):
-        result = np.where(condition, x, result)
+        result = HANDLERS[np.where](condition, x, result)
     return result
 
 
@@ -111,7 +112,8 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         condlist = [condlist]
     elif isinstance(condlist, (list, tuple)) and not is_traced(condlist):
         condlist = condlist if np.ndim(condlist[0]) or not x.ndim else [condlist]
-    masks = [as_array(c).astype(bool) for c in condlist]
+    masks = [in_dtype(as_array(c), np.dtype(bool)) for c in condlist]
+    complete = len(funs) == len(masks) + 1
     if len(funs) == len(masks) + 1:
         masks.append(~functools.reduce(operator.or_, masks))
     elif len(funs) != len(masks):
@@ -120,15 +122,20 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         )
     if any([isinstance(mask, Tracer) for mask in masks]):
         return _blended(x, masks, funs, args, kw)
-    parts, where, start = [np.zeros_like(x, shape=(1,))], np.zeros(x.size, np.intp), 1
+    parts, where, start = [], np.zeros(x.size, np.intp), 0
+    if not complete:  # elsewhere it is zero
+        parts, start = [HANDLERS[np.zeros_like](x, shape=(1,))], 1
     for mask, fun in zip(masks, funs):
-        places = np.flatnonzero(mask if mask.shape == x.shape else np.broadcast_to(mask, x.shape))
+        mask = mask if mask.shape == x.shape else np.broadcast_to(mask, x.shape)
+        (places,) = mask.reshape(-1).nonzero()
         if len(places):
             values = fun(_flat_entries(x, places), *args, **kw) if callable(fun) else fun
             parts.append(in_dtype(as_array(values), x.dtype))
             n = parts[-1].size
             where[places] = start if n == 1 else np.arange(start, start + n)
             start += n
+    if complete and not is_traced(parts):  # so that the result can be written into
+        parts.append(np.zeros_like(x, shape=(1,)))
     return entries(*parts, places=where.reshape(x.shape))
 
 
@@ -148,7 +155,8 @@ def _blended(x: Any, masks: Any, funs: Any, args: Any, kw: Any) -> Any:
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Return the array without the slices named."""
     arr = as_array(arr)
-    return entries(arr, places=np.delete(*places_of(arr), _plain_index(obj), axis))
+    (places,) = places_of(arr)
+    return entries(arr, places=np.delete(places, _plain_index(obj), axis))
 
 
 def _plain_index(obj: Any) -> Any:
@@ -558,7 +566,6 @@ def unique(
 
 def _unique_tuple(fun: Any) -> None:
     """Declare one of the array API's four."""
-
     kind = type(fun(np.zeros(1)))
     fields = getattr(kind, "_fields", ())
     numpy_unique: Any = np.unique
@@ -591,9 +598,7 @@ def _of_both(fun: Any, ar1: Any, ar2: Any, *options: Any) -> Any:
     plain = [settled(x).reshape(-1) for x in arrays]
     joined = np.concatenate(plain)
     order = joined.argsort(kind="stable")
-    return entries(
-        *arrays, places=order[joined.searchsorted(fun(*plain, *options), sorter=order)]
-    )
+    return entries(*arrays, places=order[joined.searchsorted(fun(*plain, *options), sorter=order)])
 
 
 @handle(np.intersect1d)

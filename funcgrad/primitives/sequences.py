@@ -284,7 +284,7 @@ _gradient: Primitive = linear(
 
 
 def _slopes_along(f: Any, axis: int, d: Any, edge_order: int) -> Any:
-    if isinstance(d, (int, float)) and not f.dtype.char == "e":
+    if isinstance(d, (int, float)) and f.dtype.char != "e":
         return _gradient(f, d=d, axis=axis, edge_order=edge_order)
     slopes = in_rows(np.moveaxis(_slopes(np.moveaxis(f, axis, 0), d, edge_order), 0, axis))
     return in_dtype(slopes, f.dtype)
@@ -345,7 +345,9 @@ _unwrap: Primitive = primitive(
     lambda x, discont, axis, period: np.unwrap(x, discont, axis, period=period),
     vjp=(lambda ct: ct,),
     jvp=(lambda t: t,),
-    batch=lambda args, mapped, settings: _unwrap(*args, **{**settings, "axis": settings["axis"] + 1}),
+    batch=lambda args, mapped, settings: _unwrap(
+        *args, **{**settings, "axis": settings["axis"] + 1}
+    ),
 )
 
 

@@ -187,7 +187,7 @@ def nanmean(
     no_out("np.nanmean", out)
     a = as_array(a)
     if dtype is None and where is True and a.dtype.kind in "fc":
-        axes = normalize_axes(axis, a.ndim)
+        axes = reduced_axes(axis, a.ndim)
         return _mean(a, axes=axes, ddof=None, keepdims=bool(keepdims))
     return HANDLERS[np.mean](a, axis, dtype, None, keepdims, where=_numbers(a, where))
 
@@ -352,7 +352,11 @@ def _median_function(fun: Any, skip: bool) -> None:
 
     @handle(fun)
     def median(
-        a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        keepdims: Any = False,
     ) -> Any:
         no_out(f"np.{fun.__name__}", out)
         a = as_array(a)
@@ -559,9 +563,7 @@ def _check_quantiles(name: str, a: Any, q: Any, method: str) -> None:
 
 
 def _weighted(a: Any, q: Any, axes: Any, keepdims: Any, skip: bool, weights: Any) -> Any:
-    result = _weighted_quantile(
-        _rows(a, axes), q.reshape(-1), _rows(weights, axes), skip=skip
-    )
+    result = _weighted_quantile(_rows(a, axes), q.reshape(-1), _rows(weights, axes), skip=skip)
     rest = kept_shape(a.shape, axes) if keepdims else result.shape[:-1]
     return np.moveaxis(result, -1, 0).reshape(q.shape + rest)
 
@@ -768,7 +770,7 @@ def cov(
     ddof = int(not bias) if ddof is None else ddof
     if fweights is None and aweights is None:
         # no degrees of freedom: infinite or NaN, as NumPy gives it
-        products = _cov(x, freedom=np.float64(max(x.shape[1] - ddof, 0)))
+        products = _cov(x, freedom=float(max(x.shape[1] - ddof, 0)))
     else:
         products = _weighted_products(x, fweights, aweights, ddof)
     return products if len(x) > 1 else products.reshape(())
@@ -789,7 +791,7 @@ def _weighted_products(x: Any, fweights: Any, aweights: Any, ddof: int) -> Any:
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
     """Return the correlations of the variables, limited to [-1, 1]."""
     x = _table(x, y, rowvar, dtype)
-    freedom = np.float64(max(x.shape[1] - 1, 0))
+    freedom = float(max(x.shape[1] - 1, 0))
     if len(x) == 1:
         c = _cov(x, freedom=freedom).reshape(())
         return c / c

@@ -17,11 +17,19 @@ from funcgrad.core import (
     as_array,
     dotted_name,
     handle,
+    is_number,
     replace,
     unsupported,
 )
 from funcgrad.primitives.axes import in_dtype, normalize_axis
-from funcgrad.primitives.indexing import along_axis, entries, mark_mapped, plain_index, scatter
+from funcgrad.primitives.indexing import (
+    along_axis,
+    entries,
+    mark_mapped,
+    places_of,
+    plain_index,
+    scatter,
+)
 from funcgrad.primitives.statistics import settled
 
 
@@ -35,7 +43,7 @@ def _refuse_plain(name: str) -> NoReturn:
 
 
 def _check_casting(value: Any, target: Any, casting: Any = "same_kind") -> None:
-    if not np.can_cast(value.dtype, target.dtype, casting):
+    if value.dtype != target.dtype and not np.can_cast(value.dtype, target.dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {value.dtype!r} to {target.dtype!r} according to the rule "
             f"{casting!r}"
@@ -47,6 +55,22 @@ def _cycled(values: Any, size: int) -> Any:
     if values.size == 1 or (values.size == size and values.ndim == 1):
         return values if values.ndim < 2 else values.reshape(-1)
     return entries(values, places=np.arange(size) % values.size)
+
+
+_SMALL = 500  # entries: of larger arrays those that stay are not worth a list of their places
+
+
+def _rewrite(a: Any, values: Any, write: Any) -> bool:
+    """Let `write` put the places of the values among those of a small array; tell whether that was done.
+
+    One record reads the entries from there, in place of two or three.
+    """
+    if a.size > _SMALL or values.size > _SMALL or is_number(a) or values.dtype.kind == "O":
+        return False
+    places, new = places_of(a, values)
+    write(places, new)
+    replace(a, entries(a, in_dtype(values, a.dtype), places=places))
+    return True
 
 
 # --- at places of the flat array -----------------------------------------------------------------
@@ -81,7 +105,12 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write at places of the flat array."""
     if not isinstance(a, Tracer):
         _refuse_plain("np.put")
-    ind = as_array(ind).reshape(-1)
+    ind, v = as_array(ind), as_array(v)
+    _check_casting(v, a)
+    plain = ind.size and not isinstance(ind, Tracer)
+    if plain and _rewrite(a, v, lambda x, new: x.put(ind, new, mode)):
+        return
+    ind = ind.reshape(-1)
     if mode == "wrap":
         ind = ind % a.size
     elif mode == "clip":
@@ -99,6 +128,10 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         raise ValueError("array must be at least 2-d")
     if a.ndim > 2 and len(set(a.shape)) > 1:
         raise ValueError("All dimensions of input must be of equal length")
+    val = as_array(val)
+    _check_casting(val, a)
+    if _rewrite(a, val, lambda x, new: np.fill_diagonal(x, new, wrap)):
+        return
     step = 1 + sum([math.prod(a.shape[k:]) for k in range(1, a.ndim)])
     end = a.shape[1] * a.shape[1] if a.ndim == 2 and not wrap else None
     write_flat(a, slice(None, end, step), val)
@@ -149,6 +182,9 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     _check_casting(values, a)
     if not a.size or not values.size:
         return
+    plain = not isinstance(mask, Tracer)
+    if plain and _rewrite(a, values, lambda x, new: np.putmask(x, mask, new)):
+        return
     if values.size > 1 and values.shape != a.shape:
         places = (np.arange(a.size) % values.size).reshape(a.shape)
         values = entries(values, places=places)
@@ -167,6 +203,9 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     if not vals.size:
         if np.any(settled(mask)):
             raise ValueError("Cannot insert from an empty array!")
+        return
+    plain = not isinstance(mask, Tracer)
+    if plain and _rewrite(arr, vals, lambda x, new: np.place(x, mask, new)):
         return
     chosen = mask.reshape(-1) != 0
     if not isinstance(chosen, Tracer):
