@@ -42,6 +42,7 @@ from funcgrad.primitives.reductions import products_of_others, reduce_sum
 from funcgrad.primitives.statistics import is_mapped, settled
 from funcgrad.primitives.ufuncs import root
 
+_EPS = float(np.finfo(float).eps)
 SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
 QRResult = type(np.linalg.qr(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
@@ -263,7 +264,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         raise np.linalg.LinAlgError("Incompatible dimensions")
     m, n = a.shape
     if rcond is None or rcond < 0:
-        rcond = np.finfo(float).eps * (max(m, n) if rcond is None else 1)
+        rcond = _EPS * (max(m, n) if rcond is None else 1)
     if a.size and not is_mapped(a) and not is_mapped(b):
         return _lstsq(a, b, rcond=rcond)
     s = np.linalg.svdvals(a)

@@ -298,7 +298,9 @@ def ravel(a: Any, order: str = "C") -> Any:
 def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
     a = as_array(a)
-    axes = tuple(range(a.ndim)[::-1]) if axes is None else normalize_axes(tuple(axes), a.ndim)
+    if axes is None:
+        return _transpose(a, axes=tuple(range(a.ndim - 1, -1, -1)))
+    axes = normalize_axes(tuple(axes), a.ndim)
     if len(axes) != a.ndim:
         raise ValueError("axes don't match array")
     return _transpose(a, axes=axes)

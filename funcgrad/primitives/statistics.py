@@ -891,11 +891,10 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 
 
 def _bins_of(x: Any, edges: Any) -> Any:
-    """Return the bin of each entry, -1 for none; the last bin includes its upper edge."""
+    """Return the bin of each entry, one too low or too high for none; the last includes its upper edge."""
     x, edges = settled(x), settled(edges)
-    places = np.searchsorted(edges, x, "right") - 1
+    places = edges.searchsorted(x, "right") - 1  # NaN comes last
     places[x == edges[-1]] = len(edges) - 2
-    places[(x > edges[-1]) | (x < edges[0]) | np.isnan(x)] = -1
     return places
 
 
@@ -920,7 +919,9 @@ def histogram(
 def _counts(columns: Any, edges: Any, weights: Any) -> Any:
     """Count (or add up) what falls into each cell of a grid."""
     places = [_bins_of(x, e) for x, e in zip(columns, edges)]
-    inside = functools.reduce(operator.and_, [p >= 0 for p in places])
+    inside = functools.reduce(
+        operator.and_, [(p >= 0) & (p < len(e) - 1) for p, e in zip(places, edges)]
+    )
     complete = inside.all()
     index = tuple(places if complete else [p[inside] for p in places])
     shape = tuple([len(e) - 1 for e in edges])
