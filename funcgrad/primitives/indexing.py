@@ -226,6 +226,9 @@ entries = register(_Entries("entries", _read_places, ("*xs",)))
 entries.pulls, entries.batch = (_to_places,), _batch_entries
 
 
+SMALL = 500  # entries: a list of their places costs less than another record
+
+
 def places_of(*xs: Any) -> Any:
     """Return for each array the places of its entries among those of all, in its shape."""
     found, start = [], 0
@@ -443,15 +446,20 @@ def argsort(
     return _argsort(a, axis=axis, kind=kind, stable=stable)
 
 
-def _ranks(x: Any, axis: int) -> Any:
-    """Return where each entry goes when sorted; of equal entries the first comes first."""
-    return np.argsort(np.argsort(x, axis, kind="stable"), axis)
+def _sort_pull(ct: Any, x: Any, axis: int) -> Any:
+    """Return each cotangent where its entry came from; of equal entries the first comes first."""
+    order = np.argsort(x, axis, kind="stable")
+    if type(ct) is np.ndarray and type(order) is np.ndarray:
+        g = np.empty_like(ct)
+        np.put_along_axis(g, order, ct, axis)
+        return g
+    return np.take_along_axis(ct, np.argsort(order, axis), axis)
 
 
 _sort: Primitive = primitive(
     "sort",
     lambda x, axis, kind, stable: np.sort(x, axis, kind, stable=stable),
-    vjp=(lambda ct, x, axis: np.take_along_axis(ct, _ranks(x, axis), axis),),
+    vjp=(_sort_pull,),
     jvp=(lambda t, x, axis: np.take_along_axis(t, np.argsort(x, axis, kind="stable"), axis),),
     batch=lambda args, mapped, settings: _sort(*args, **{**settings, "axis": settings["axis"] + 1}),
 )

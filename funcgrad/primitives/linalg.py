@@ -231,16 +231,25 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
 # d|r|^2 = 2 Re(conj(r) (db - dA x)); ds = Re(u^H dA v) for singular values.
 def _lstsq_pull_a(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
     ct_x, ct_rest, _, ct_s = ct
-    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    u, vh, inverse = _svd_and_pinv(a, rcond)
     columns = (-1, 1) if b.ndim == 1 else (-1, b.shape[1])
     x, ct_x, b = ans[0].reshape(columns), ct_x.reshape(columns), b.reshape(columns)
-    g = _pinv_pull(ct_x @ b.T, _pinv(a, rcond=rcond, hermitian=False), a, False)
+    g = _pinv_pull(ct_x @ b.T, inverse, a, False)
     g = g + (_conj(u) * ct_s) @ _conj(vh)
     return g - 2 * (ct_rest * _conj(b - a @ x)) @ x.T if len(ct_rest) else g
 
 
+def _svd_and_pinv(a: Any, rcond: Any) -> tuple[Any, Any, Any]:
+    """Return singular vectors and the pseudo-inverse, from them if it is not differentiated again."""
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    if type(a) is not np.ndarray:
+        return u, vh, _pinv(a, rcond=rcond, hermitian=False)
+    kept = s > rcond * s.max(initial=0)
+    return u, vh, _h(vh) @ (np.where(kept, 1 / np.where(kept, s, 1), 0)[:, None] * _h(u))
+
+
 def _lstsq_pull_b(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
-    g = _pinv(a, rcond=rcond, hermitian=False).T @ ct[0]
+    g = np.linalg.lstsq(a.T, ct[0], rcond)[0]  # pinv(A)^T = pinv(A^T)
     return g + 2 * ct[1] * _conj(b - a @ ans[0]) if len(ct[1]) else g
 
 
@@ -967,8 +976,8 @@ def _diagonal_back(ct: Any, x_shape: Any, offset: int, axes: Any) -> Any:
 
 
 def _trace_back(ct: Any, x_shape: Any, offset: int, axes: Any) -> Any:
-    mask = np.eye(x_shape[axes[0]], x_shape[axes[1]], offset, dtype=bool)
-    return _from_last(np.where(mask, ct[..., None, None], 0), axes)
+    n = len(_places([x_shape[i] for i in axes], offset)[1])
+    return _diagonal_back(np.broadcast_to(ct[..., None], (*ct.shape, n)), x_shape, offset, axes)
 
 
 _diagonal: Primitive = linear(

@@ -24,7 +24,11 @@ def _slope(p: Any) -> Any:
 
 def _powers(ct: Any, x: Any, n: int) -> Any:
     """Return the sums of ct x^k over all entries, k from n - 1 down to 0."""
-    return (ct[..., None] * x[..., None] ** np.arange(n - 1, -1, -1)).reshape((-1, n)).sum(0)
+    sums = [ct.sum()]
+    for _ in range(n - 1):
+        ct = ct * x
+        sums.append(ct.sum())
+    return np.stack(sums[::-1])
 
 
 def _batch_polyval(args: Any, mapped: Any, settings: Any) -> Any:
@@ -252,17 +256,24 @@ def roots(p: Any) -> Any:
 
 
 def _vander_change(x: Any, n: int) -> Any:
-    """Return the derivatives of the powers n - 1 to 0 of x along a new axis."""
-    power = np.arange(n - 1, -1, -1)
-    return power * x[..., None] ** np.maximum(power - 1, 0)
+    """Return the derivatives of the powers n - 1 to 1 of x as columns."""
+    return np.vander(x, n - 1) * np.arange(n - 1, 0, -1)
+
+
+def _vander_pull(ct: Any, x: Any, n: int) -> Any:
+    return (ct[:, :-1] * _vander_change(x, n)).sum(-1)
+
+
+def _vander_push(t: Any, x: Any, n: int) -> Any:
+    return np.concatenate([t[:, None] * _vander_change(x, n), np.zeros_like(t)[:, None]], 1)
 
 
 # The powers n - 1, ..., 1, 0 along a new last axis.
 _vander: Primitive = primitive(
     "vander",
     lambda x, n: np.vander(x, n),
-    vjp=(lambda ct, x, n: (ct * _vander_change(x, n)).sum(-1),),
-    jvp=(lambda t, x, n: t[..., None] * _vander_change(x, n),),
+    vjp=(_vander_pull,),
+    jvp=(_vander_push,),
     batch=lambda args, mapped, settings: _batch_vander(*args, **settings),
 )
 
@@ -299,7 +310,7 @@ def _polyfit_pull_x(ct: Any, ans: Any, x: Any, y: Any, order: int, rcond: Any) -
     ct = ct.reshape((order, -1)) / scale[:, None]
     g = _pinv_pull(ct @ y.reshape((len(y), -1)).T, inverse, table, False) / scale
     g_scale = -(g * table).sum(0) - (ct * ans.reshape((order, -1))).sum(1)
-    return ((g + g_scale * table) * _vander_change(x, order)).sum(-1)
+    return _vander_pull(g + g_scale * table, x, order)
 
 
 def _polyfit_pull_y(ct: Any, x: Any, y_shape: Any, order: int, rcond: Any) -> Any:

@@ -19,7 +19,7 @@ from funcgrad.core import (
 )
 from funcgrad.primitives.axes import in_dtype, in_rows, normalize_axes, normalize_axis, outside
 from funcgrad.primitives.families import constant, linear
-from funcgrad.primitives.indexing import entries, places_of, scatter
+from funcgrad.primitives.indexing import SMALL, entries, places_of, scatter
 from funcgrad.primitives.statistics import is_mapped, no_out, settled
 
 
@@ -48,12 +48,14 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Return, entry by entry, the value of the choice whose number stands in `a`."""
     no_out("np.choose", out)
     options, a = _of_one_kind(choices), as_array(a)
-    if not isinstance(a, Tracer):
+    if not isinstance(a, Tracer) and a.size <= SMALL:
         numpy_choose: Any = np.choose
         return entries(*options, places=numpy_choose(a, places_of(*options), mode=mode))
     options, n = list(np.broadcast_arrays(*options)), len(options)
     if a.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {a.dtype!r} to dtype('int64')")
+    if mode == "raise" and not isinstance(a, Tracer) and np.any((a < 0) | (a >= n)):
+        raise ValueError("invalid entry in choice array")
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
     a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
@@ -589,14 +591,20 @@ for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_va
 @handle(np.union1d)
 def union1d(ar1: Any, ar2: Any) -> Any:
     """Return the entries that are in either array."""
-    return _of_both(np.union1d, ar1, ar2)
+    arrays, _, joined = _joined_entries(ar1, ar2)
+    return entries(*arrays, places=np.unique(joined, return_index=True)[1])
+
+
+def _joined_entries(*xs: Any) -> tuple[list[Any], list[Any], Any]:
+    """Return the arrays; the plain and flat ones under them; these joined."""
+    arrays = [as_array(x) for x in xs]
+    plain = [settled(x).reshape(-1) for x in arrays]
+    return arrays, plain, np.concatenate(plain)
 
 
 def _of_both(fun: Any, ar1: Any, ar2: Any, *options: Any) -> Any:
     """Return the entries of two arrays that `fun` finds; the first of equal ones takes the derivative."""
-    arrays = [as_array(ar1), as_array(ar2)]
-    plain = [settled(x).reshape(-1) for x in arrays]
-    joined = np.concatenate(plain)
+    arrays, plain, joined = _joined_entries(ar1, ar2)
     order = joined.argsort(kind="stable")
     return entries(*arrays, places=order[joined.searchsorted(fun(*plain, *options), sorter=order)])
 

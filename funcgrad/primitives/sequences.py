@@ -95,7 +95,7 @@ _cumprod: Primitive = primitive(
     _accumulated(np.multiply),
     vjp=(_cumprod_vjp,),
     jvp=(_cumprod_jvp,),
-    batch=lambda args, mapped, settings: _batch_running(*args, _cumprod, settings["axis"]),
+    batch=lambda args, mapped, settings: _batch_running(args[0], _cumprod, settings["axis"]),
 )
 
 

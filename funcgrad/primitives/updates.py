@@ -23,6 +23,7 @@ from funcgrad.core import (
 )
 from funcgrad.primitives.axes import in_dtype, normalize_axis
 from funcgrad.primitives.indexing import (
+    SMALL,
     along_axis,
     entries,
     mark_mapped,
@@ -57,15 +58,12 @@ def _cycled(values: Any, size: int) -> Any:
     return entries(values, places=np.arange(size) % values.size)
 
 
-_SMALL = 500  # entries: of larger arrays those that stay are not worth a list of their places
-
-
 def _rewrite(a: Any, values: Any, write: Any) -> bool:
     """Let `write` put the places of the values among those of a small array; tell whether that was done.
 
     One record reads the entries from there, in place of two or three.
     """
-    if a.size > _SMALL or values.size > _SMALL or is_number(a) or values.dtype.kind == "O":
+    if a.size > SMALL or values.size > SMALL or is_number(a) or values.dtype.kind == "O":
         return False
     places, new = places_of(a, values)
     write(places, new)
@@ -208,12 +206,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     if plain and _rewrite(arr, vals, lambda x, new: np.place(x, mask, new)):
         return
     chosen = mask.reshape(-1) != 0
-    if not isinstance(chosen, Tracer):
-        places = np.flatnonzero(chosen)
-        if places.size:
-            values = in_dtype(_cycled(vals, places.size), arr.dtype)
-            arr[_index_of(places, arr.shape)] = values
-        return
+    vals = vals if vals.ndim == 1 else vals.reshape(-1)
     rank = np.maximum(np.cumsum(chosen) - 1, 0) % vals.size
     copyto(arr, np.take(vals, rank).reshape(arr.shape), "unsafe", chosen.reshape(arr.shape))
 
