@@ -233,7 +233,8 @@ def places_of(*xs: Any) -> Any:
     """Return for each array the places of its entries among those of all, in its shape."""
     found, start = [], 0
     for x in xs:
-        found.append(np.arange(start, start + x.size).reshape(x.shape))
+        places = np.arange(start, start + x.size)
+        found.append(places if x.ndim == 1 else places.reshape(x.shape))
         start += x.size
     return found
 

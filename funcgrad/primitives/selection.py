@@ -490,12 +490,14 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
     """Apply a function to the 1-d slices along an axis, one by one."""
     arr = as_array(arr)
     axis = normalize_axis(axis, arr.ndim)
-    moved = np.moveaxis(arr, axis, -1)
+    moved = arr if axis == arr.ndim - 1 else np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
     if 0 in lead:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
     results = [as_array(func1d(moved[i], *args, **kwargs)) for i in np.ndindex(*lead)]
     inner = results[0].shape
+    if len(lead) == 1:  # the usual case, a table
+        return HANDLERS[np.stack](results, 0 if axis else len(inner))
     joined = np.stack(results).reshape((*lead, *inner))
     ends = tuple(range(len(lead), len(lead) + len(inner)))
     return np.moveaxis(joined, ends, tuple(range(axis, axis + len(inner))))

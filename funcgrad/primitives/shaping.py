@@ -272,6 +272,12 @@ def _full_shape(a: Any, shape: Any) -> Any:
     """Return `shape` with -1 worked out, so that it can be applied under vmap."""
     if type(shape) is int:
         return (a.size if shape == -1 else shape,)
+    if type(shape) is tuple:
+        for n in shape:  # a loop, not all(): half the time
+            if type(n) is not int or n < 0:
+                break
+        else:
+            return shape
     many = isinstance(shape, (tuple, list)) or np.ndim(shape) == 1
     shape = tuple([operator.index(n) for n in shape]) if many else (operator.index(shape),)
     if -1 not in shape:
