@@ -464,8 +464,7 @@ def _quantile_slope(x: Any, q: Any, method: str, skip: bool) -> Any:
 def _interpolated(a: Any, b: Any, t: Any) -> Any:
     """Interpolate as NumPy does, exact at both ends."""
     difference = b - a
-    between = np.where(t >= 0.5, b - difference * (1 - t), a + difference * t)
-    return np.where(a == b, a, between)
+    return np.where(t >= 0.5, b - difference * (1 - t), a + difference * t)
 
 
 def _quantile_value(x: Any, q: Any, axes: Any, method: str, keepdims: bool, skip: bool) -> Any:
