@@ -231,21 +231,17 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
 # d|r|^2 = 2 Re(conj(r) (db - dA x)); ds = Re(u^H dA v) for singular values.
 def _lstsq_pull_a(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
     ct_x, ct_rest, _, ct_s = ct
-    u, vh, inverse = _svd_and_pinv(a, rcond)
     columns = (-1, 1) if b.ndim == 1 else (-1, b.shape[1])
     x, ct_x, b = ans[0].reshape(columns), ct_x.reshape(columns), b.reshape(columns)
-    g = _pinv_pull(ct_x @ b.T, inverse, a, False)
-    g = g + (_conj(u) * ct_s) @ _conj(vh)
-    return g - 2 * (ct_rest * _conj(b - a @ x)) @ x.T if len(ct_rest) else g
-
-
-def _svd_and_pinv(a: Any, rcond: Any) -> tuple[Any, Any, Any]:
-    """Return singular vectors and the pseudo-inverse, from them if it is not differentiated again."""
-    u, s, vh = np.linalg.svd(a, full_matrices=False)
-    if type(a) is not np.ndarray:
-        return u, vh, _pinv(a, rcond=rcond, hermitian=False)
-    kept = s > rcond * s.max(initial=0)
-    return u, vh, _h(vh) @ (np.where(kept, 1 / np.where(kept, s, 1), 0)[:, None] * _h(u))
+    g = _pinv_pull(ct_x @ b.T, _pinv(a, rcond=rcond, hermitian=False), a, False)
+    if len(ct_rest):
+        g = g - 2 * (ct_rest * _conj(b - a @ x)) @ x.T
+    if type(ct_s) is np.ndarray and not ct_s.any():
+        return (
+            g  # a constant zero: without it second derivatives are finite at equal singular values
+        )
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return g + (_conj(u) * ct_s) @ _conj(vh)
 
 
 def _lstsq_pull_b(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
