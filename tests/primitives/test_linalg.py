@@ -253,5 +253,5 @@ def test_lstsq_of_orthonormal_columns_has_second_derivatives():
 
 def test_lstsq_of_low_rank_takes_the_least_solution():
     a, b = np.outer([1.0, 2.0, 3.0, -1.0], [1.0, 0.5]), np.array([0.3, -1.2, 0.7, 0.4])
-    found = jacrev(lambda b: np.linalg.lstsq(a, b, 1e-9)[0], b)
+    found = jacrev(lambda b: np.linalg.lstsq(a, b, 1e-9)[0])(b)
     np.testing.assert_allclose(found, np.linalg.pinv(a, 1e-9), atol=1e-14)
