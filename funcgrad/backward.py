@@ -4,6 +4,7 @@ It knows nothing of how a tape was recorded: edges are a flat list of `node, par
 of a node together, nodes in the order of the program. Read next: `reverse.py`, which records them.
 """
 
+import sys
 from collections.abc import Iterator
 from types import EllipsisType
 from typing import Any
@@ -15,6 +16,7 @@ from funcgrad.core import HANDLERS, Tracer, concrete
 from funcgrad.floating import hush, unhush
 
 ndarray = np.ndarray
+LARGE = 32768  # bytes from which on it pays to look whether an array's memory can be used again
 
 # Marks, in the place of `fix`, an edge whose pull adds to the parent's cotangent itself.
 ACCUMULATES = (None, None)
@@ -73,9 +75,35 @@ def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[An
         elif owned[parent] and type(g) is ndarray:
             np.add(total, g, out=total)
         else:
-            cts[parent] = total = total + g
+            cts[parent] = total = _sum(total, g)
             owned[parent] = type(total) is ndarray
     return [_own(cts[i], owned[i]) for i in inputs]
+
+
+def _sum(total: Any, g: Any) -> Any:
+    """Add a cotangent to another one, in its own memory if that is large and nobody else's."""
+    if type(g) is ndarray and g.nbytes > LARGE and type(total) is ndarray:
+        same = g.dtype is total.dtype and g.shape == total.shape
+        if same and g.base is None and references(g) <= ONE_NAME + 1:  # the walk's name and ours
+            return np.add(total, g, out=g)
+    return total + g
+
+
+def references(x: Any) -> int:
+    """Return how many references to `x` there are."""
+    return sys.getrefcount(x)
+
+
+def _references_of_one_name() -> int:
+    """Return what `references` says of a value that one function alone has a name for.
+
+    It depends on the interpreter, so it is measured.
+    """
+    x = np.empty(0)
+    return references(x)
+
+
+ONE_NAME = _references_of_one_name()
 
 
 def grouped(edges: list[Any], nodes: int) -> list[list[Any]]:

@@ -72,7 +72,8 @@ class ValueAndGrad(Derivative):
                 run = functools.partial(inputs.call, self.fun)
                 name_forward_line(error, tape, inputs.values, run)
                 raise
-        return value_of(tape, out), inputs.gradients(cts, single), values_of(tape, aux)
+        aux = values_of(tape, aux) if self.has_aux else None
+        return value_of(tape, out), inputs.gradients(cts, single), aux
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         value, grads, aux = self.evaluate(args, kwargs)
