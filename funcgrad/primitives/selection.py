@@ -29,8 +29,8 @@ def _take(x: Any, indices: Any, axis: int) -> Any:
 
 
 def _flat_entries(x: Any, places: Any) -> Any:
-    """Return entries of the flat array."""
-    return HANDLERS["getitem"](x, places) if x.ndim == 1 else entries(x, places=places)
+    """Return entries of the flat array; the caller may hand on the places and change them."""
+    return HANDLERS["getitem"](x, places) if x.ndim == 1 else entries(x, places=places.copy())
 
 
 # --- choosing ------------------------------------------------------------------------------------

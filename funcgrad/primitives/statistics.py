@@ -470,7 +470,9 @@ def _interpolated(a: Any, b: Any, t: Any) -> Any:
 def _quantile_value(x: Any, q: Any, axes: Any, method: str, keepdims: bool, skip: bool) -> Any:
     if not skip or len(axes) == x.ndim or method in _WHOLE:
         fun: Any = np.nanquantile if skip else np.quantile
-        return fun(x, q[()], _short(axes, x.ndim), method=method, keepdims=keepdims)
+        if not q.ndim and q.dtype == x.dtype:
+            q = q.item()  # 2 us quicker than a NumPy scalar
+        return fun(x, q, _short(axes, x.ndim), method=method, keepdims=keepdims)
     # NumPy takes one slice after the other, at 20 us each.
     low, high, weight = _neighbours(_rows(x, axes), q.reshape(-1), method, skip)
     shape = kept_shape(x.shape, axes) if keepdims else low.shape[:-1]
@@ -572,7 +574,7 @@ def _check_quantiles(name: str, a: Any, q: Any, method: str) -> None:
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
     values = concrete(q)
-    inside = 0 <= values <= 1 if not values.ndim else ((values >= 0) & (values <= 1)).all()
+    inside = 0 <= values.item() <= 1 if not values.ndim else ((values >= 0) & (values <= 1)).all()
     if not inside and not is_mapped(q):
         raise ValueError(f"{name}s must be in the range [0, {1 if name == 'Quantile' else 100}]")
 

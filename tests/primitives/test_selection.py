@@ -195,3 +195,16 @@ def test_the_arcsine_beyond_one_keeps_to_its_branch(x):
     step = 1e-6
     expected = (np.emath.arcsin(x + step) - np.emath.arcsin(x - step)).imag / (2 * step)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2)])
+def test_the_indices_that_a_set_function_returns_may_be_changed(shape):
+    def fun(x):
+        found, index = np.unique(x, return_index=True)
+        common, first, _ = np.intersect1d(x, x[..., :1], return_indices=True)
+        index[:] = first[:] = 0
+        return np.sum(found * [1, 2, 3, 4]) + np.sum(common)
+
+    x = np.array([3.0, 1.0, 4.0, 2.0]).reshape(shape)
+    expected = np.array([4.0, 1.0, 4.0, 2.0]) if x.ndim == 1 else np.array([[4.0, 1.0], [5.0, 2.0]])
+    assert grad(fun)(x).tolist() == expected.tolist()
