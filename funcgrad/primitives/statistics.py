@@ -25,7 +25,7 @@ from funcgrad.primitives.axes import (
     outside,
     reduced_axes,
 )
-from funcgrad.primitives.families import primitive
+from funcgrad.primitives.families import linear, primitive
 from funcgrad.primitives.ufuncs import root
 
 
@@ -827,12 +827,20 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     weights = in_dtype(as_array(weights), np.dtype(np.float64))
     if plain.shape != weights.shape:
         raise ValueError("The weights and list don't have the same length.")
-    return _added(plain, weights, np.bincount(plain, None, minlength).size)
+    return _bincount(weights, places=np.array(plain), minlength=minlength)
 
 
-def _added(places: Any, weights: Any, n: int) -> Any:
-    """Add each weight to its place."""
-    return HANDLERS["scatter"](weights, index=(places,), shape=(n,))
+def _batch_bincount(weights: Any, places: Any, minlength: int) -> Any:
+    shape = (len(weights), np.bincount(places, None, minlength).size)
+    return HANDLERS["scatter"](weights, index=(slice(None), places), shape=shape)
+
+
+_bincount: Primitive = linear(
+    "bincount",
+    lambda x, places, minlength: np.bincount(places, x, minlength),
+    transpose=lambda ct, places: ct[places],
+    batch=_batch_bincount,
+)
 
 
 def _extremes(x: Any) -> tuple[Any, Any]:
