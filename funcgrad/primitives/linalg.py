@@ -908,11 +908,14 @@ def _with_third(x: Any) -> Any:
     return x if x.shape[-1] == 3 else np.concatenate([x, np.zeros_like(x[..., :1])], -1)
 
 
+_CROSS_NEEDS_THREE = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
+
+
 @handle(np.cross)
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
-    """Return the cross product of vectors; a missing third component is 0 (deprecated, as in NumPy)."""
+    """Return the cross product of vectors; before NumPy 2.5 a missing third component is 0."""
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = as_array(a), as_array(b)
@@ -921,6 +924,11 @@ def cross(
     a = a if axisa == -1 else np.moveaxis(a, axisa, -1)
     b = b if axisb == -1 else np.moveaxis(b, axisb, -1)
     sizes = (a.shape[-1], b.shape[-1])
+    if sizes != (3, 3) and _CROSS_NEEDS_THREE:
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, "
+            f"but they are {sizes[0]} and {sizes[1]} dimensional instead."
+        )
     if not {*sizes} <= {2, 3}:
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
     if 2 in sizes:
@@ -936,9 +944,10 @@ def cross(
 
 
 @handle(np.linalg.cross)
-def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int | None = -1) -> Any:
     """Return the cross product of vectors with three components."""
     x1, x2 = as_array(x1), as_array(x2)
+    axis = -1 if axis is None else axis  # from NumPy 2.5 on
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(
             "Both input arrays must be (arrays of) 3-dimensional vectors, "
