@@ -1,5 +1,6 @@
 """vmap: values with a leading batch axis that the mapped function does not see."""
 
+import math
 import operator
 from typing import Any, NoReturn
 
@@ -162,6 +163,14 @@ class BatchTracer(Tracer):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim - 1  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.value.shape[1:])
 
     def _depends_on_data(
         self, what: str, fix: str = "choose entry by entry with np.where"
