@@ -1,5 +1,6 @@
 """vmap: values with a leading batch axis that the mapped function does not see."""
 
+import math
 import operator
 from typing import Any, NoReturn
 
@@ -163,6 +164,14 @@ class BatchTracer(Tracer):
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]  # type: ignore[no-any-return]
 
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim - 1  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.value.shape[1:])
+
     def _depends_on_data(
         self, what: str, fix: str = "choose entry by entry with np.where"
     ) -> NoReturn:
@@ -185,6 +194,9 @@ class BatchTracer(Tracer):
             + "np.stack([...]) for a list of mapped values, an np. function in place of one that "
             'converts, or run the examples one by one: vmap(f, fallback="loop")',
         )
+
+    def _compared(self) -> NoReturn:
+        self._depends_on_data("an assertion", "check the result outside of vmap")
 
     def __complex__(self) -> Any:
         return self._depends_on_data("complex()")

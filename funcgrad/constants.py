@@ -27,6 +27,8 @@ def protect(x: Any, checks: list[Check]) -> Any:
     """Return what to keep of `x`: a copy of a small writeable array, else `x` itself, checked."""
     if type(x) is np.ndarray and x.nbytes <= COPY_BYTES and x.flags.writeable:
         return x.copy("K")  # the usual case
+    if type(x) is slice or type(x) is int:  # of an index
+        return x
     if isinstance(x, Tracer):
         return snapshot(x)
     if isinstance(x, tuple):

@@ -143,7 +143,7 @@ class Tape(Trace):
 
     def split(self, outputs: Any, node: int) -> list[Any]:
         """Return tracers for the outputs of `node`; each hands its cotangent to it."""
-        like = [(np.shape(x), getattr(x, "dtype", object)) for x in outputs]
+        like = [(getattr(x, "shape", ()), getattr(x, "dtype", object)) for x in outputs]
         return [
             self.node(x, [(node, _put_output, (i, like), ACCUMULATES)]) if has_derivative(x) else x
             for i, x in enumerate(outputs)

@@ -19,6 +19,7 @@ C. Boeddeker et al., On the computation of complex-valued gradients, arXiv:1701.
 G. Golub and V. Pereyra, The differentiation of pseudo-inverses, SIAM J. Numer. Anal. 10, 1973.
 """
 
+import math
 import operator
 import warnings
 from typing import Any
@@ -26,13 +27,22 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
-from funcgrad.primitives.axes import count, in_rows, kept_shape, normalize_axes, normalize_axis
+from funcgrad.core import HANDLERS, Primitive, as_array, handle, is_traced, unsupported
+from funcgrad.primitives.axes import (
+    count,
+    in_rows,
+    kept_shape,
+    normalize_axes,
+    normalize_axis,
+    outside,
+)
 from funcgrad.primitives.families import bilinear, elementwise, linear, primitive
 from funcgrad.primitives.indexing import scatter
 from funcgrad.primitives.reductions import products_of_others, reduce_sum
-from funcgrad.primitives.ufuncs import root
+from funcgrad.primitives.statistics import is_mapped, settled
+from funcgrad.primitives.ufuncs import conj, root
 
+_EPS = float(np.finfo(float).eps)
 SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
 QRResult = type(np.linalg.qr(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
@@ -43,10 +53,6 @@ SVDResult = type(np.linalg.svd(np.eye(1)))
 def _h(x: Any) -> Any:
     """Return the conjugate transpose."""
     return x.mT.conj() if x.dtype.kind == "c" else x.mT
-
-
-def _conj(x: Any) -> Any:
-    return x.conj() if x.dtype.kind == "c" else x
 
 
 def _eye(n: int) -> Any:
@@ -151,8 +157,8 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
     a = as_array(a)
     if ind <= 0:
         raise ValueError("Invalid ind argument.")
-    n = int(np.prod(a.shape[ind:], dtype=int))
-    return np.linalg.inv(a.reshape(n, -1)).reshape(a.shape[ind:] + a.shape[:ind])
+    n = math.prod(a.shape[ind:])
+    return _inv(a.reshape((n, a.size // max(n, 1)))).reshape(a.shape[ind:] + a.shape[:ind])
 
 
 @handle(np.linalg.tensorsolve)
@@ -166,13 +172,13 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
             order.insert(a.ndim, k)
         a = a.transpose(order)
     shape = a.shape[-(a.ndim - b.ndim) :]
-    n = int(np.prod(shape, dtype=int))
+    n = math.prod(shape)
     if a.size != n**2:
         raise np.linalg.LinAlgError(
             "Input arrays must satisfy the requirement "
             "prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
         )
-    return np.linalg.solve(a.reshape(n, n), b.ravel()).reshape(shape)
+    return _solve(a.reshape((n, n)), b.reshape((n, 1))).reshape(shape)
 
 
 # dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P, at constant rank (Golub & Pereyra)
@@ -185,9 +191,9 @@ def _pinv_push(t: Any, ans: Any, a: Any, hermitian: Any) -> Any:
 
 
 def _pinv_pull(ct: Any, ans: Any, a: Any, hermitian: Any) -> Any:
-    cth, pt, pc = _h(ct), ans.mT, _conj(ans)
-    left = (cth - _conj(a) @ pc @ cth) @ pc @ pt
-    right = pt @ pc @ (cth - cth @ pc @ _conj(a))
+    cth, pt, pc = _h(ct), ans.mT, conj(ans)
+    left = (cth - conj(a) @ pc @ cth) @ pc @ pt
+    right = pt @ pc @ (cth - cth @ pc @ conj(a))
     g = left + right - pt @ ct @ pt
     return _hermitian(g) if hermitian else g
 
@@ -217,6 +223,37 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
     return _pinv(a, rcond=1e-15 if rcond is None else rcond, hermitian=hermitian)
 
 
+# x = P b, and at full rank the residual r = b - A x is orthogonal to the range of A, so that
+# d|r|^2 = 2 Re(conj(r) (db - dA x)); ds = Re(u^H dA v) for singular values.
+def _lstsq_pull_a(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
+    ct_x, ct_rest, _, ct_s = ct
+    columns = (-1, 1) if b.ndim == 1 else (-1, b.shape[1])
+    x, ct_x, b = ans[0].reshape(columns), ct_x.reshape(columns), b.reshape(columns)
+    g = _pinv_pull(ct_x @ b.T, _pinv(a, rcond=rcond, hermitian=False), a, False)
+    if len(ct_rest):
+        g = g - 2 * (ct_rest * conj(b - a @ x)) @ x.T
+    if type(ct_s) is np.ndarray and not ct_s.any():
+        return (
+            g  # a constant zero: without it second derivatives are finite at equal singular values
+        )
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return g + (conj(u) * ct_s) @ conj(vh)
+
+
+def _lstsq_pull_b(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
+    g = np.linalg.lstsq(a.T, ct[0], rcond)[0]  # pinv(A)^T = pinv(A^T)
+    return g + 2 * ct[1] * conj(b - a @ ans[0]) if len(ct[1]) else g
+
+
+_lstsq: Primitive = primitive(
+    "lstsq",
+    np.linalg.lstsq,
+    vjp=(_lstsq_pull_a, _lstsq_pull_b),
+    parameters=("a", "b"),
+    multiple=True,
+)
+
+
 @handle(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Return the least-squares solution, the residuals, the rank and the singular values.
@@ -228,7 +265,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         raise np.linalg.LinAlgError("Incompatible dimensions")
     m, n = a.shape
     if rcond is None or rcond < 0:
-        rcond = np.finfo(float).eps * (max(m, n) if rcond is None else 1)
+        rcond = _EPS * (max(m, n) if rcond is None else 1)
+    if a.size and not is_mapped(a) and not is_mapped(b):
+        return _lstsq(a, b, rcond=rcond)
     s = np.linalg.svdvals(a)
     rank = np.count_nonzero(s > rcond * s.max(initial=0), axis=-1).astype(np.intc)
     x = pinv(a, rcond) @ b
@@ -261,7 +300,7 @@ def _cofactor_value(a: Any) -> Any:
 def _cofactor_by_svd(a: Any) -> Any:
     u, s, vh = np.linalg.svd(a)
     phase = np.linalg.det(u) * np.linalg.det(vh)
-    return (_conj(u) * (phase[..., None] * _others(s))[..., None, :]) @ _conj(vh)
+    return (conj(u) * (phase[..., None] * _others(s))[..., None, :]) @ conj(vh)
 
 
 # adj(S + E) of a diagonal S changes by sum_j P_ij E_jj on the diagonal and by -P_ij E_ij off it, where P_ij
@@ -273,7 +312,7 @@ def _cofactor_pull(ct: Any, a: Any) -> Any:
     pairs = _others(np.where(same, 1, s[..., None, :])) * ~same
     e = phase[..., None, None] * (_h(u) @ ct @ _h(vh)).mT
     core = _diagonal_matrix((pairs @ _diagonal_of(e)[..., None])[..., 0]) - pairs * e
-    return _conj(u) @ core @ _conj(vh)
+    return conj(u) @ core @ conj(vh)
 
 
 cofactor: Primitive = primitive(
@@ -366,7 +405,7 @@ def _cholesky_push(t: Any, ans: Any) -> Any:
 
 def _cholesky_pull(ct: Any, ans: Any) -> Any:
     inverse = _inverse_of_lower(ans)
-    return _hermitian(inverse.mT @ _half_lower(ans.mT @ ct) @ _conj(inverse))
+    return _hermitian(inverse.mT @ _half_lower(ans.mT @ ct) @ conj(inverse))
 
 
 _cholesky: Primitive = primitive(
@@ -392,7 +431,7 @@ def _qr_pull(ct: Any, ans: Any) -> Any:
     ct_q, ct_r = ct
     q, r = ans
     upper = _half_lower((ct_r @ r.mT - q.mT @ ct_q).mT).mT
-    return np.linalg.solve(r, (ct_q + _conj(q) @ (upper + _h(upper))).mT).mT
+    return np.linalg.solve(r, (ct_q + conj(q) @ (upper + _h(upper))).mT).mT
 
 
 _qr: Primitive = primitive(
@@ -433,7 +472,7 @@ def _eigh_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
     w, v = ans
     core = _over_gaps(v.mT @ ct_v, w) + _diagonal_matrix(ct_w)
-    return _hermitian(_conj(v) @ core @ v.mT)
+    return _hermitian(conj(v) @ core @ v.mT)
 
 
 def _eigh_push(t: Any, ans: Any) -> Any:
@@ -471,7 +510,7 @@ def _eig_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
     w, v = ans
     along = (ct_v * v).sum(-2)[..., None, :]
-    g = ct_v - np.real(along) * _conj(v)
+    g = ct_v - np.real(along) * conj(v)
     if v.dtype.kind == "c":
         largest = np.argmax(np.absolute(v), -2)[..., None, :] == np.arange(v.shape[-1])[:, None]
         g = g - 1j * np.imag(along) * largest / (largest * v).sum(-2)[..., None, :]
@@ -521,8 +560,8 @@ def _svd_pull(ct: Any, ans: Any) -> Any:
     core = core + _diagonal_matrix(ct_s)
     if u.dtype.kind == "c":
         core = core + 1j * over_gap(np.imag(turn_u + turn_v) * _eye(k), 2 * columns)
-    inside = _conj(u) @ core @ _conj(vh)
-    return inside + over_gap(outside_u, columns) @ _conj(vh) + _conj(u) @ over_gap(outside_v, rows)
+    inside = conj(u) @ core @ conj(vh)
+    return inside + over_gap(outside_u, columns) @ conj(vh) + conj(u) @ over_gap(outside_v, rows)
 
 
 def _outside(ct: Any, u: Any, k: int) -> Any:
@@ -530,8 +569,8 @@ def _outside(ct: Any, u: Any, k: int) -> Any:
     if u.shape[-2] == k:
         return ct * 0
     head, tail = u[..., :k], u[..., k:]
-    out = ct[..., :k] - _conj(head) @ (head.mT @ ct[..., :k])
-    return out - _conj(tail) @ _h(head.mT @ ct[..., k:])
+    out = ct[..., :k] - conj(head) @ (head.mT @ ct[..., :k])
+    return out - conj(tail) @ _h(head.mT @ ct[..., k:])
 
 
 _svd: Primitive = primitive(
@@ -578,6 +617,9 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     if A.ndim < 2:
         nonzero = np.any(A != 0)
         return nonzero.astype(int) if is_traced(nonzero) else int(nonzero)
+    if not any([is_mapped(x) for x in (A, tol, rtol)]):
+        tol, rtol = [None if x is None else settled(x) for x in (tol, rtol)]
+        return np.linalg.matrix_rank(settled(A), tol, hermitian, rtol=rtol)
     s = svd(A, compute_uv=False, hermitian=hermitian)
     if tol is None:
         rtol = (
@@ -753,6 +795,10 @@ def matrix_power(a: Any, n: Any) -> Any:
 def _cheapest_order(sizes: list[int]) -> dict[tuple[int, int], int]:
     """Return where to split each chain of matrices so that it costs the fewest products."""
     n = len(sizes) - 1
+    if n == 3:  # the usual case
+        k, m, p, q = sizes
+        last = k * m * p + k * p * q < m * p * q + k * m * q
+        return {(0, 2): int(last), (0, 1): 0, (1, 2): 1}
     cost, split = {(i, i): 0 for i in range(n)}, {}
     for length in range(1, n):
         for i in range(n - length):
@@ -775,7 +821,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     if len(xs) < 2:
         raise ValueError("Expecting at least two arrays.")
     if len(xs) == 2:
-        return np.dot(xs[0], xs[1])
+        return HANDLERS[np.dot](xs[0], xs[1])
     row, column = xs[0].ndim == 1, xs[-1].ndim == 1
     xs[0] = xs[0][None, :] if row else xs[0]
     xs[-1] = xs[-1][:, None] if column else xs[-1]
@@ -791,15 +837,55 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     return result[..., 0] if column else result
 
 
+def _between(shape: Any, ndim: int, first: bool) -> Any:
+    """Return a shape of twice `ndim` axes: ones stand after (`first`) or before each length."""
+    full = (1,) * (ndim - len(shape)) + tuple(shape)
+    return tuple([n for m in full for n in ((m, 1) if first else (1, m))])
+
+
+def _kron_value(x: Any, y: Any) -> Any:
+    ndim = max(x.ndim, y.ndim)
+    wide = x.reshape(_between(x.shape, ndim, True)) * y.reshape(_between(y.shape, ndim, False))
+    return wide.reshape(
+        tuple([m * n for m, n in zip(wide.shape[::2], wide.shape[1::2], strict=True)])
+    )
+
+
+def _kron_pull(ct: Any, other: Any, shape: Any, first: bool) -> Any:
+    ndim = max(other.ndim, len(shape))
+    mine, others = _between(shape, ndim, first), _between(other.shape, ndim, not first)
+    pairs = tuple([m * n for m, n in zip(mine, others, strict=True)])
+    axes = tuple(range(1, 2 * ndim, 2) if first else range(0, 2 * ndim, 2))
+    return (ct.reshape(pairs) * other.reshape(others)).sum(axes).reshape(shape)
+
+
+def _batch_kron(args: Any, mapped: Any, settings: Any) -> Any:
+    ndim = max([x.ndim - m for x, m in zip(args, mapped, strict=True)])
+    shapes = [x.shape[m:] for x, m in zip(args, mapped, strict=True)]
+    wide = [
+        x.reshape(x.shape[:m] + _between(shape, ndim, i == 0))
+        for i, (x, m, shape) in enumerate(zip(args, mapped, shapes, strict=True))
+    ]
+    product = wide[0] * wide[1]
+    pairs = zip(product.shape[1::2], product.shape[2::2], strict=True)
+    return product.reshape((len(product), *[m * n for m, n in pairs]))
+
+
+_kron: Primitive = bilinear(
+    "kron",
+    _kron_value,
+    vjp=(
+        lambda ct, y, x_shape: _kron_pull(ct, y, x_shape, True),
+        lambda ct, x, y_shape: _kron_pull(ct, x, y_shape, False),
+    ),
+    batch=_batch_kron,
+)
+
+
 @handle(np.kron)
 def kron(a: Any, b: Any) -> Any:
     """Return the Kronecker product."""
-    a, b = as_array(a), as_array(b)
-    ndim = max(a.ndim, b.ndim)
-    a, b = [x.reshape((1,) * (ndim - x.ndim) + x.shape) for x in (a, b)]
-    shape = tuple([m * n for m, n in zip(a.shape, b.shape, strict=True)])
-    wide = a.reshape(tuple([n for m in a.shape for n in (m, 1)]))
-    return (wide * b.reshape(tuple([n for m in b.shape for n in (1, m)]))).reshape(shape)
+    return _kron(as_array(a), as_array(b))
 
 
 # ct . (x x y) = x . (y x ct) = y . (ct x x)
@@ -876,13 +962,36 @@ def _places(shape: Any, offset: int) -> Any:
     return (..., along + max(-offset, 0), along + max(offset, 0))
 
 
+def _without(shape: Any, axes: Any) -> Any:
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def _from_last(x: Any, axes: Any) -> Any:
+    """Return `x` with its last two axes moved to `axes`."""
+    return x if axes == (x.ndim - 2, x.ndim - 1) else np.moveaxis(x, (-2, -1), axes)
+
+
+def _diagonal_back(ct: Any, x_shape: Any, offset: int, axes: Any) -> Any:
+    shape = (*_without(x_shape, axes), *[x_shape[i] for i in axes])
+    return _from_last(scatter(ct, index=_places(shape, offset), shape=shape), axes)
+
+
+def _trace_back(ct: Any, x_shape: Any, offset: int, axes: Any) -> Any:
+    n = len(_places([x_shape[i] for i in axes], offset)[1])
+    return _diagonal_back(np.broadcast_to(ct[..., None], (*ct.shape, n)), x_shape, offset, axes)
+
+
 _diagonal: Primitive = linear(
     "diagonal",
-    lambda x, offset: np.diagonal(x, offset, -2, -1),
-    transpose=lambda ct, x_shape, offset: scatter(
-        ct, index=_places(x_shape, offset), shape=x_shape
-    ),
-    batch=lambda x, offset: _diagonal(x, offset=offset),
+    lambda x, offset, axes: x.diagonal(offset, *axes),
+    transpose=_diagonal_back,
+    batch=lambda x, offset, axes: _diagonal(x, offset=offset, axes=outside(axes)),
+)
+_trace: Primitive = linear(
+    "trace",
+    lambda x, offset, axes: x.trace(offset, *axes),
+    transpose=_trace_back,
+    batch=lambda x, offset, axes: _trace(x, offset=offset, axes=outside(axes)),
 )
 _diagonal.unview = lambda base, new, settings: _read_only()
 
@@ -895,12 +1004,16 @@ def _read_only() -> Any:
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Return the diagonal over two axes, a read-only view."""
     a = as_array(a)
-    if a.ndim < 2:
+    return _diagonal(a, offset=operator.index(offset), axes=_two_axes(a.ndim, axis1, axis2))
+
+
+def _two_axes(ndim: int, axis1: int, axis2: int) -> tuple[int, int]:
+    if ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
-    axes = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
+    axes = normalize_axis(axis1, ndim), normalize_axis(axis2, ndim)
     if axes[0] == axes[1]:
         raise ValueError("axis1 and axis2 cannot be the same")
-    return _diagonal(_to_last(a, axes), offset=operator.index(offset))
+    return axes
 
 
 @handle(np.trace)
@@ -910,7 +1023,10 @@ def trace(
     """Sum the diagonal over two axes."""
     if out is not None:
         unsupported("np.trace with out=", "use the returned value")
-    return diagonal(a, offset, axis1, axis2).sum(-1, dtype=dtype)
+    if dtype is not None:
+        return diagonal(a, offset, axis1, axis2).sum(-1, dtype=dtype)
+    a = as_array(a)
+    return _trace(a, offset=operator.index(offset), axes=_two_axes(a.ndim, axis1, axis2))
 
 
 @handle(np.linalg.diagonal)

@@ -1,6 +1,8 @@
 """Shapes: reshaping, moving and repeating axes, joining and splitting."""
 
+import functools
 import itertools
+import math
 import operator
 from typing import Any
 
@@ -20,6 +22,7 @@ from funcgrad.core import (
 from funcgrad.primitives.axes import (
     along,
     in_rows,
+    joined_rows,
     normalize_axes,
     normalize_axis,
     outside,
@@ -75,12 +78,19 @@ _flip = linear(
 )
 _flip.unview = lambda base, new, settings: np.flip(new, settings["axis"])
 _broadcast_to.unview = lambda base, new, settings: _read_only()
-_roll = linear(
-    "roll",
-    np.roll,
-    transpose=lambda ct, shift, axis: np.roll(ct, tuple([-s for s in shift]), axis),
-    batch=lambda x, shift, axis: np.roll(x, shift, outside(axis)),
-)
+
+
+def _batch_roll(x: Any, shift: Any, axis: Any) -> Any:
+    if axis is None:
+        return np.roll(x.reshape((len(x), math.prod(x.shape[1:]))), shift, 1).reshape(x.shape)
+    return np.roll(x, shift, outside(axis))
+
+
+def _rolled_back(ct: Any, shift: Any, axis: Any) -> Any:
+    return np.roll(ct, -shift if axis is None else tuple([-s for s in shift]), axis)
+
+
+_roll = linear("roll", np.roll, transpose=_rolled_back, batch=_batch_roll)
 
 
 def _repeats_summed(ct: Any, x_shape: Any, times: int, axis: int) -> Any:
@@ -95,6 +105,21 @@ _repeat = linear(
 )
 
 
+def _tiles_summed(ct: Any, x_shape: Any, reps: Any) -> Any:
+    ndim = len(reps)
+    lengths = (1,) * (ndim - len(x_shape)) + x_shape
+    pairs = [n for pair in zip(reps, lengths, strict=True) for n in pair]
+    return ct.reshape(pairs).sum(tuple(range(0, 2 * ndim, 2))).reshape(x_shape)
+
+
+def _batch_tile(x: Any, reps: Any) -> Any:
+    x = x.reshape((len(x),) + (1,) * (len(reps) + 1 - x.ndim) + x.shape[1:])
+    return np.tile(x, (1, *reps))
+
+
+_tile = linear("tile", np.tile, transpose=_tiles_summed, batch=_batch_tile)
+
+
 def _read_only() -> Any:
     raise ValueError("assignment destination is read-only")
 
@@ -105,15 +130,7 @@ class _Join(Primitive):
     __slots__ = ()
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            axis = settings["axis"]
-            start = 0
-            for x in args[:i]:
-                start += x.shape[axis]
-            return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
-
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
-        return _take_slice, keep
+        return _take_slice, _keep_slice(i)
 
     def push(self, i: int) -> Any:
         def push(t: Any, ans: Any, args: tuple[Any, ...], settings: Any) -> Any:
@@ -122,12 +139,35 @@ class _Join(Primitive):
 
         return push
 
+    def push_all(self, tangents: list[Any], ans: Any, args: Any, settings: Any) -> Any:
+        """Join the tangents of all arguments: one by one they would cost the square of their number."""
+        parts = [
+            np.zeros(x.shape, ans.dtype) if t is None else t
+            for t, x in zip(tangents, args, strict=True)
+        ]
+        return self(*parts, **settings)
+
+
+@functools.cache
+def _keep_slice(i: int) -> Any:
+    """Return what tells where argument `i` stands along the axis."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        axis, ends = settings["axis"], settings["ends"]
+        start = ends[i - 1] if i else 0
+        return (slice(None),) * axis + (slice(start, ends[i]),)
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
+
 
 def _take_slice(ct: Any, index: Any) -> Any:
     return ct[index]
 
 
-_concatenate = register(_Join("concatenate", lambda *xs, axis: np.concatenate(xs, axis), ("*xs",)))
+_concatenate = register(
+    _Join("concatenate", lambda *xs, axis, ends: np.concatenate(xs, axis), ("*xs",))
+)
 
 
 def _batch_concatenate(args: Any, mapped: Any, settings: Any) -> Any:
@@ -142,13 +182,48 @@ class _Stack(_Join):
     __slots__ = ()
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            return (*(slice(None),) * settings["axis"], i)
-
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
-        return _take_slice, keep
+        return _take_slice, _keep_place(i)
 
 
+@functools.cache
+def _keep_place(i: int) -> Any:
+    """Return what tells where argument `i` stands along the new axis."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        return (*(slice(None),) * settings["axis"], i)
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
+
+
+class _Chain(_Join):
+    """Concatenate the flat arrays."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        return _take_part, _keep_part(i)
+
+
+@functools.cache
+def _keep_part(i: int) -> Any:
+    """Return what tells where the entries of argument `i` stand."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        ends = settings["ends"]
+        return slice(ends[i - 1] if i else 0, ends[i]), args[i].shape
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
+
+
+def _take_part(ct: Any, kept: Any) -> Any:
+    places, shape = kept
+    return ct[places].reshape(shape)
+
+
+_chain = register(_Chain("chain", lambda *xs, ends: np.concatenate(xs, None), ("*xs",)))
+_chain.pulls = (_take_part,)
 _stack = register(_Stack("stack", lambda *xs, axis: np.stack(xs, axis), ("*xs",)))
 
 
@@ -160,6 +235,11 @@ def _batch_stack(args: Any, mapped: Any, settings: Any) -> Any:
     return np.stack(xs, settings["axis"] + 1)
 
 
+def _batch_chain(args: Any, mapped: Any, settings: Any) -> Any:
+    return joined_rows(args, mapped)
+
+
+_chain.batch = _batch_chain
 _stack.pulls = (_take_slice,)
 _stack.batch = _batch_stack
 _concatenate.pulls = (_take_slice,)
@@ -196,8 +276,14 @@ def memory_order(a: Any, order: str) -> str:
 
 def _full_shape(a: Any, shape: Any) -> Any:
     """Return `shape` with -1 worked out, so that it can be applied under vmap."""
-    if type(shape) is int and shape == -1:
-        return (a.size,)
+    if type(shape) is int:
+        return (a.size if shape == -1 else shape,)
+    if type(shape) is tuple:
+        for n in shape:  # a loop, not all(): half the time
+            if type(n) is not int or n < 0:
+                break
+        else:
+            return shape
     many = isinstance(shape, (tuple, list)) or np.ndim(shape) == 1
     shape = tuple([operator.index(n) for n in shape]) if many else (operator.index(shape),)
     if -1 not in shape:
@@ -214,6 +300,8 @@ def _full_shape(a: Any, shape: Any) -> Any:
 def ravel(a: Any, order: str = "C") -> Any:
     """Return a flat array."""
     a = as_array(a)
+    if order == "C" and concrete(a).flags.c_contiguous:
+        return _reshape(a, shape=(a.size,))
     flat = a.reshape(-1, order=memory_order(a, order) if order == "K" else order)
     return flat if concrete(a).flags.c_contiguous else np.copy(flat)  # a copy, for NumPy too
 
@@ -222,7 +310,9 @@ def ravel(a: Any, order: str = "C") -> Any:
 def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
     a = as_array(a)
-    axes = tuple(range(a.ndim)[::-1]) if axes is None else normalize_axes(tuple(axes), a.ndim)
+    if axes is None:
+        return _transpose(a, axes=tuple(range(a.ndim - 1, -1, -1)))
+    axes = normalize_axes(tuple(axes), a.ndim)
     if len(axes) != a.ndim:
         raise ValueError("axes don't match array")
     return _transpose(a, axes=axes)
@@ -342,13 +432,7 @@ def tile(A: Any, reps: Any) -> Any:
     """Repeat an array as a whole along its axes."""
     a = as_array(A)
     reps = tuple(reps) if isinstance(reps, (tuple, list, np.ndarray)) else (reps,)
-    ndim = len(reps) if len(reps) > a.ndim else a.ndim
-    shape = (1,) * (ndim - a.ndim) + a.shape
-    reps = (1,) * (ndim - len(reps)) + tuple([int(r) for r in reps])
-    split = [n for pair in zip((1,) * ndim, shape, strict=True) for n in pair]
-    wide = [n for pair in zip(reps, shape, strict=True) for n in pair]
-    full = [r * n for r, n in zip(reps, shape, strict=True)]
-    return broadcast_to(a.reshape(split), wide).reshape(full)
+    return _tile(a, reps=(1,) * (a.ndim - len(reps)) + tuple([int(r) for r in reps]))
 
 
 @handle(np.flip)
@@ -366,6 +450,8 @@ handle(np.fliplr)(lambda m: flip(m, 1))
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Shift along axes, what leaves at one end comes in at the other."""
     a = as_array(a)
+    if axis is None and np.ndim(shift) == 0:
+        return _roll(a, shift=operator.index(shift), axis=None)
     if axis is None:
         return roll(a.reshape(-1), shift, 0).reshape(a.shape)
     if isinstance(shift, int) and isinstance(axis, int):  # broadcasting them takes 10 us
@@ -385,10 +471,10 @@ def _listed(arrays: Any) -> list[Any]:
     return [as_array(x) for x in arrays]
 
 
-def _join(join: Any, arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any) -> Any:
+def _join(join: Any, arrays: list[Any], where: Any, out: Any, dtype: Any, casting: Any) -> Any:
     if out is not None:
         unsupported(f"np.{join.name} with out=", "use the returned value")
-    joined = join(*arrays, axis=axis)
+    joined = join(*arrays, **where)
     if dtype is None:
         return joined
     for x in arrays:
@@ -407,11 +493,17 @@ def concatenate(
     """Join along an axis."""
     arrays = _listed(arrays)
     if axis is None:
-        arrays, axis = [x.reshape(-1) for x in arrays], 0
-    if any(not x.ndim for x in arrays):
+        return _join(_chain, arrays, {"ends": _ends([x.size for x in arrays])}, out, dtype, casting)
+    if not all([x.ndim for x in arrays]):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     axis = normalize_axis(axis, arrays[0].ndim)
-    return _join(_concatenate, arrays, axis, out, dtype, casting)
+    where = {"axis": axis, "ends": _ends([x.shape[axis] for x in arrays])}
+    return _join(_concatenate, arrays, where, out, dtype, casting)
+
+
+def _ends(lengths: list[int]) -> tuple[int, ...]:
+    """Return where each part ends: found once, and not for each part from the first on."""
+    return tuple(itertools.accumulate(lengths))
 
 
 @handle(np.stack)
@@ -423,7 +515,7 @@ def stack(
     if len({x.shape for x in arrays}) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalize_axis(axis, arrays[0].ndim + 1)
-    return _join(_stack, arrays, axis, out, dtype, casting)
+    return _join(_stack, arrays, {"axis": axis}, out, dtype, casting)
 
 
 @handle(np.vstack)
@@ -442,7 +534,10 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
 @handle(np.dstack)
 def dstack(tup: Any) -> Any:
     """Join along the third axis."""
-    return concatenate([np.atleast_3d(x) for x in _listed(tup)], 2)
+    arrays = _listed(tup)
+    if arrays[0].ndim == 2 and len({x.shape for x in arrays}) == 1:
+        return _stack(*arrays, axis=2)
+    return concatenate([np.atleast_3d(x) for x in arrays], 2)
 
 
 @handle(np.column_stack)

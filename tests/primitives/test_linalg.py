@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, jvp, vjp, vmap
+from funcgrad import FuncgradError, grad, hessian, jacrev, jvp, vjp, vmap
 from tests.samples import NUMPY
 
 ONE = np.eye(3)
@@ -245,6 +245,19 @@ def test_two_dimensional_cross_products_warn_as_in_numpy():
             expected = np.cross(x, y)
         with pytest.warns(DeprecationWarning, match="2-dimensional"):
             assert vjp(np.cross, x, y)[0].tolist() == expected.tolist()
+
+
+def test_lstsq_of_orthonormal_columns_has_second_derivatives():
+    a, b = np.eye(4)[:, :3], np.array([0.3, -1.2, 0.7, 0.4])
+    found = hessian(lambda a: np.sum(np.linalg.lstsq(a, b)[0] ** 2))(a)
+    expected = hessian(lambda a: np.sum((np.linalg.pinv(a) @ b) ** 2))(a)
+    np.testing.assert_allclose(found, expected, atol=1e-13)
+
+
+def test_lstsq_of_low_rank_takes_the_least_solution():
+    a, b = np.outer([1.0, 2.0, 3.0, -1.0], [1.0, 0.5]), np.array([0.3, -1.2, 0.7, 0.4])
+    found = jacrev(lambda b: np.linalg.lstsq(a, b, 1e-9)[0])(b)
+    np.testing.assert_allclose(found, np.linalg.pinv(a, 1e-9), atol=1e-14)
 
 
 @pytest.mark.skipif(NUMPY < (2, 5), reason="NumPy takes them until 2.5")

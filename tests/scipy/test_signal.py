@@ -10,6 +10,7 @@ from funcgrad.testing import check_grads
 reference = pytest.importorskip("scipy.signal")
 
 from funcgrad.scipy import signal  # noqa: E402  # needs SciPy
+from funcgrad.scipy.signal import convolution  # noqa: E402
 from tests.scipy.claims import check_mirror, signatures_differ  # noqa: E402
 
 X, Y = np.cos(np.arange(6.0)), np.sin(1 + np.arange(3.0))
@@ -173,3 +174,36 @@ def test_wrong_arguments_are_refused():
         differentiate(lambda x: signal.resample(x, 4, window="hann"))
     with pytest.raises(UnsupportedError, match="method='gust'"):
         differentiate(lambda x: signal.filtfilt(B, A, x, method="gust"))
+
+
+# --- large arrays and small ones -------------------------------------------------------------------
+
+
+def test_the_derivative_by_a_kernel_takes_no_more_products_than_the_convolution(monkeypatch, rng):
+    image, kernel = rng.normal(size=(40, 40)), rng.normal(size=(3, 3))
+    products = []
+    for primitive in (convolution._convolve, convolution._correlate):
+
+        def counted(x, y, method, fun=primitive.fun, full=primitive is convolution._convolve):
+            out = fun(x, y, method)
+            products.append((x.size if full else out.size) * y.size)
+            return out
+
+        monkeypatch.setattr(primitive, "fun", counted)
+    gradient = grad(lambda k: np.sum(signal.convolve2d(image, k, "same") ** 2))(kernel)
+    assert gradient.shape == (3, 3)
+    assert max(products) <= 2 * image.size * kernel.size
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("shapes", [((9, 8, 9), (2, 3, 2)), ((2, 3, 2), (9, 8, 9))])
+def test_convolving_large_arrays_of_three_axes(mode, shapes, rng):
+    x, y = [rng.normal(size=shape) for shape in shapes]
+
+    def fun(x, y):
+        return signal.convolve(x, y, mode, "direct")
+
+    np.testing.assert_allclose(
+        vjp(fun, x, y)[0], reference.convolve(x, y, mode, "direct"), rtol=1e-12, atol=1e-14
+    )
+    check_grads(fun, (x, y))
