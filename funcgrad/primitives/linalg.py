@@ -27,7 +27,15 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
-from funcgrad.primitives.axes import count, in_rows, kept_shape, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import (
+    as_number,
+    count,
+    in_rows,
+    kept_shape,
+    normalize_axes,
+    normalize_axis,
+    read_only,
+)
 from funcgrad.primitives.families import bilinear, elementwise, linear, primitive
 from funcgrad.primitives.indexing import scatter
 from funcgrad.primitives.reductions import products_of_others, reduce_sum
@@ -226,6 +234,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise np.linalg.LinAlgError("Incompatible dimensions")
+    kind = np.result_type(a, b)
+    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
     m, n = a.shape
     if rcond is None or rcond < 0:
         rcond = np.finfo(float).eps * (max(m, n) if rcond is None else 1)
@@ -721,7 +731,7 @@ def cond(x: Any, p: Any = None) -> Any:
         singular = (np.linalg.det(x) == 0)[..., None, None]
         regular = np.where(singular, np.eye(x.shape[-1], dtype=x.dtype), x)
         result = norm(x, p, (-2, -1)) * norm(np.linalg.inv(regular), p, (-2, -1))
-        return np.where(singular[..., 0, 0], np.inf, result).astype(result.dtype)
+        return as_number(np.where(singular[..., 0, 0], np.inf, result).astype(result.dtype))
     return _cond(x, p=p)
 
 
@@ -788,7 +798,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
 
     result = product(0, len(xs) - 1)
     result = result[0] if row else result
-    return result[..., 0] if column else result
+    return as_number(result[..., 0]) if column else result
 
 
 @handle(np.kron)
@@ -875,11 +885,7 @@ _diagonal: Primitive = linear(
     ),
     batch=lambda x, offset: _diagonal(x, offset=offset),
 )
-_diagonal.unview = lambda base, new, settings: _read_only()
-
-
-def _read_only() -> Any:
-    raise ValueError("assignment destination is read-only")
+_diagonal.unview = lambda base, new, settings: read_only()
 
 
 @handle(np.diagonal)

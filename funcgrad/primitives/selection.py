@@ -7,6 +7,7 @@ import numpy as np
 
 from funcgrad.core import (
     HANDLERS,
+    HOOKS,
     Primitive,
     Tracer,
     as_array,
@@ -15,7 +16,7 @@ from funcgrad.core import (
     is_traced,
     plain_array,
 )
-from funcgrad.primitives.axes import along, in_rows, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import along, in_rows, laid_out, normalize_axes, normalize_axis
 from funcgrad.primitives.families import linear
 from funcgrad.primitives.statistics import no_out, settled
 
@@ -93,7 +94,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     *choices, result = _of_one_kind([*choicelist, default])
     for condition, x in zip(conditions[::-1], choices[::-1]):
         result = np.where(condition, x, result)
-    return result
+    return in_rows(result)
 
 
 @handle(np.piecewise)
@@ -121,7 +122,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     result = np.zeros_like(x)
     for mask, fun in zip(masks, funs):
         result = _piece(result, x, mask, fun, args, kw)
-    return result
+    return laid_out(in_rows(result), x, "K")
 
 
 def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
@@ -146,11 +147,21 @@ def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Return the array without the slices named."""
     arr, axis = _flat(arr, axis)
-    return _take(arr, np.delete(np.arange(arr.shape[axis]), _plain_index(obj)), axis)
+    obj = _plain_index(obj)
+    rest = np.delete(np.arange(arr.shape[axis]), obj)
+    if isinstance(obj, slice) or obj.size == 1:
+        return laid_out(_take(arr, rest, axis), arr, "A")
+    return arr[(slice(None),) * axis + (rest,)]
 
 
 def _plain_index(obj: Any) -> Any:
-    return obj if isinstance(obj, slice) else settled(obj)
+    return obj if isinstance(obj, slice) else _places(obj)
+
+
+def _places(obj: Any) -> Any:
+    """Return what names places as a plain array; an empty list has no dtype of its own."""
+    places = settled(obj)
+    return places if places.size or isinstance(obj, np.ndarray) else places.astype(np.intp)
 
 
 @handle(np.insert)
@@ -158,7 +169,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """Insert slices before the places named."""
     arr, axis = _flat(arr, axis)
     n, values = arr.shape[axis], as_array(values).astype(arr.dtype)
-    places = np.arange(n)[obj] if isinstance(obj, slice) else settled(obj)
+    places = np.arange(n)[obj] if isinstance(obj, slice) else _places(obj)
     values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
     single = places.ndim == 0
     if places.dtype == np.bool_:
@@ -169,7 +180,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     shape = (*arr.shape[:axis], number, *arr.shape[axis + 1 :])
     new = np.arange(n, n + number)
     order = np.insert(np.arange(n), places.reshape(()) if places.size == 1 else places, new)
-    return _take(np.concatenate([arr, np.broadcast_to(values, shape)], axis), order, axis)
+    joined = np.concatenate([arr, np.broadcast_to(values, shape)], axis)
+    return laid_out(_take(joined, order, axis), arr, "A")
 
 
 @handle(np.resize)
@@ -315,6 +327,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     """Pad by any of NumPy's modes, axis by axis."""
     array = as_array(array)
+    return laid_out(in_rows(_pad(array, pad_width, mode, kwargs)), array, "A")
+
+
+def _pad(array: Any, pad_width: Any, mode: Any, kwargs: dict[str, Any]) -> Any:
     if callable(mode):
         return _padded_by(array, _widths(pad_width, array.ndim), mode, kwargs)
     if mode not in _OPTIONS:
@@ -410,8 +426,7 @@ def diag(v: Any, k: int = 0) -> Any:
         n = len(v) + abs(k)
         places = np.arange(len(v))
         return HANDLERS["scatter"](v, index=(places + rows, places + columns), shape=(n, n))
-    places = np.arange(max(min(v.shape[0] - rows, v.shape[1] - columns), 0))
-    return v[places + rows, places + columns]
+    return np.diagonal(v, k)
 
 
 @handle(np.diagflat)
@@ -444,6 +459,8 @@ def _widest(x: Any) -> int:
 def block(arrays: Any) -> Any:
     """Join nested lists of blocks."""
     depth = _depth(arrays)
+    if not depth:
+        return np.copy(as_array(arrays), order="C")
     ndim = max(depth, _widest(arrays))
     return _joined(arrays, ndim - depth, ndim)
 
@@ -462,7 +479,8 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         lengths = [1] * len(arrays)
         lengths[axis] = shape[axis] = x.size
         found.append(x.reshape(tuple(lengths)))
-    return tuple(found if sparse else [np.broadcast_to(x, tuple(shape)) for x in found])
+    grids = found if sparse else [np.broadcast_to(x, tuple(shape)) for x in found]
+    return tuple([np.copy(x, order="C") for x in grids] if copy else grids)
 
 
 @handle(np.apply_along_axis)
@@ -496,7 +514,7 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
-    """Return the windows of an array (a copy: a traced array has no strides)."""
+    """Return the windows of an array, which see what is written into it later."""
     x = as_array(x)
     shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
     given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
@@ -508,8 +526,9 @@ def sliding_window_view(
         if n < 0 or count < 1:
             raise ValueError("window shape cannot be larger than input array shape")
         places = np.arange(count)[:, None] + np.arange(n)
-        x = np.moveaxis(_take(x, places, i), i + 1, -1)
-    return x
+        windows = HOOKS["entries in place"](x, (slice(None),) * i + (places,))
+        x = np.moveaxis(windows, i + 1, -1)
+    return x if writeable else np.broadcast_to(x, x.shape)
 
 
 # --- sets ----------------------------------------------------------------------------------------

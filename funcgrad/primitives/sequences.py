@@ -18,7 +18,7 @@ from funcgrad.core import (
     replace,
     unsupported,
 )
-from funcgrad.primitives.axes import along, in_rows, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import along, in_rows, laid_out, normalize_axes, normalize_axis
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
 from funcgrad.primitives.indexing import _by_example
 from funcgrad.primitives.statistics import _filled, is_mapped, no_out, settled
@@ -266,7 +266,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         f = f.astype(np.float64)
     axes = normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), f.ndim)
     slopes = [
-        in_rows(np.moveaxis(_slopes(np.moveaxis(f, i, 0), d, edge_order), 0, i))
+        laid_out(in_rows(np.moveaxis(_slopes(np.moveaxis(f, i, 0), d, edge_order), 0, i)), f, "K")
         for i, d in zip(axes, _spacings(f, varargs, axes))
     ]
     slopes = [x if x.dtype == f.dtype else x.astype(f.dtype) for x in slopes]
@@ -660,7 +660,8 @@ def partition(
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return np.take_along_axis(a, argpartition(a, kth, axis, kind, order), axis)
+    result = np.take_along_axis(a, argpartition(a, kth, axis, kind, order), axis)
+    return laid_out(in_rows(result), a, "K")
 
 
 # --- ranges --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from funcgrad.core import (
     plain_array,
     unsupported,
 )
-from funcgrad.primitives.axes import count, kept_shape, normalize_axes
+from funcgrad.primitives.axes import as_number, count, kept_shape, normalize_axes
 from funcgrad.primitives.families import primitive
 
 
@@ -90,7 +90,8 @@ def _extreme(fun: Any, fill: float) -> None:
         result = HANDLERS[fun](_filled(a, fill), axis, None, keepdims, initial, where)
         if initial is not None or a.dtype.kind not in "fc":
             return result
-        return np.where(np.all(np.isnan(a), axis, keepdims=bool(keepdims)), np.nan, result)
+        empty = np.all(np.isnan(a), axis, keepdims=bool(keepdims))
+        return as_number(np.where(empty, np.nan, result))
 
 
 _extreme(np.max, -np.inf)
@@ -143,7 +144,7 @@ def _spread(fun: Any) -> None:
         )
         number = np.sum(found, axis=axis, keepdims=bool(keepdims))
         enough = number > (ddof if correction is None else correction)
-        return np.where(enough, result, np.nan)
+        return as_number(np.where(enough, result, np.nan))
 
 
 _spread(np.var)
@@ -270,7 +271,7 @@ def nanmedian(
     x = np.sort(x, axis=-1)
     low, high = _rank(x, np.maximum(n - 1, 0) // 2), _rank(x, n // 2)
     result = np.where(n % 2 == 1, low, (low + high) / 2)[..., 0]
-    return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
+    return result.reshape(kept_shape(a.shape, axes)) if keepdims else as_number(result)
 
 
 # --- quantiles -----------------------------------------------------------------------------------
@@ -452,7 +453,7 @@ def _quantiles(
         result = _quantile(x, q.reshape(-1), method=method)
     rest = kept_shape(a.shape, axes) if keepdims else result.shape[:-1]
     if not q.ndim:
-        return result[..., 0] if not keepdims else result.reshape(rest)
+        return as_number(result[..., 0]) if not keepdims else result.reshape(rest)
     return np.moveaxis(result, -1, 0).reshape(q.shape + rest)
 
 
@@ -529,7 +530,7 @@ def average(
     a = as_array(a)
     if weights is None:
         result = np.mean(a, axis, keepdims=bool(keepdims))
-        total: Any = np.full(result.shape, a.size / max(result.size, 1), result.dtype)
+        total: Any = as_number(np.full(result.shape, a.size / max(result.size, 1), result.dtype))
         return (result, total) if returned else result
     weights = _aligned_weights(a, as_array(weights), axis)
     total = np.sum(weights, axis, keepdims=bool(keepdims))
@@ -540,7 +541,7 @@ def average(
     result = np.sum(a * weights, axis, keepdims=bool(keepdims)) / total
     if not returned:
         return result
-    return result, np.broadcast_to(total, result.shape).astype(result.dtype)
+    return result, as_number(np.broadcast_to(total, result.shape).astype(result.dtype))
 
 
 def _variables(x: Any, dtype: Any, rowvar: bool, always: bool) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core import Primitive, handle, unsupported
+from funcgrad.primitives.axes import as_number
 from funcgrad.primitives.families import constant, elementwise
 
 LOG2, LOG10 = float(np.log(2.0)), float(np.log(10.0))
@@ -190,7 +191,7 @@ def frexp(x: Any) -> Any:
 def modf(x: Any) -> Any:
     """Return the fractional part, with derivative one, and the integral part, a constant."""
     whole = np.trunc(x)
-    return np.where(np.isinf(x), np.copysign(0, x), x - whole), whole
+    return as_number(np.where(np.isinf(x), np.copysign(0, x), x - whole)), whole
 
 
 @handle(np.divmod)
@@ -231,4 +232,4 @@ def sign(x: Any) -> Any:
     if x.dtype.kind != "c":
         return _sign(x)
     length = np.absolute(x)
-    return np.where(length == 0, 0, x / np.where(length == 0, 1, length))
+    return as_number(np.where(length == 0, 0, x / np.where(length == 0, 1, length)))
