@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, handle, is_traced, unsupported
+from funcgrad.core import Primitive, Tracer, as_array, concrete, handle, is_traced, unsupported
 from funcgrad.primitives.axes import (
     as_number,
     count,
@@ -256,14 +256,21 @@ def _others(s: Any) -> Any:
     return np.moveaxis(products_of_others(np.moveaxis(s, -1, 0)), 0, -1)
 
 
-def _cofactor_value(a: Any) -> Any:
-    """Return det(A) A^-T; near singular matrices by singular values, which takes five times as long."""
+def _inverse_if_regular(a: Any) -> Any:
+    """Return the inverses of plain matrices, or None if one of them is nearly singular."""
     try:
         inverse = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        return _cofactor_by_svd(a)
+        return None
     axes = (-2, -1)
-    if (np.linalg.norm(a, axis=axes) * np.linalg.norm(inverse, axis=axes) > 1e5).any():
+    condition = np.linalg.norm(a, axis=axes) * np.linalg.norm(inverse, axis=axes)
+    return None if (condition > 1e5).any() else inverse
+
+
+def _cofactor_value(a: Any) -> Any:
+    """Return det(A) A^-T; near singular matrices by singular values, which takes five times as long."""
+    inverse = _inverse_if_regular(a)
+    if inverse is None:
         return _cofactor_by_svd(a)
     return np.linalg.det(a)[..., None, None] * inverse.mT
 
@@ -277,6 +284,10 @@ def _cofactor_by_svd(a: Any) -> Any:
 # adj(S + E) of a diagonal S changes by sum_j P_ij E_jj on the diagonal and by -P_ij E_ij off it, where P_ij
 # is the product of all but the i-th and the j-th entry of S: right for singular matrices too.
 def _cofactor_pull(ct: Any, a: Any) -> Any:
+    if isinstance(
+        a, Tracer
+    ):  # to be differentiated again, which singular values that are equal do not allow
+        return _cofactor_change(ct, a)
     u, s, vh = np.linalg.svd(a)
     phase = np.linalg.det(u) * np.linalg.det(vh)
     same = _eye(s.shape[-1])
@@ -284,6 +295,25 @@ def _cofactor_pull(ct: Any, a: Any) -> Any:
     e = phase[..., None, None] * (_h(u) @ ct @ _h(vh)).mT
     core = _diagonal_matrix((pairs @ _diagonal_of(e)[..., None])[..., 0]) - pairs * e
     return _conj(u) @ core @ _conj(vh)
+
+
+# The second derivative of det is symmetric, so its product with ct is the change of the cofactors for dA = ct:
+# of det(A) A^-T, or, where A is nearly singular, of the polynomial in A by Faddeev and LeVerrier,
+# adj(A) = (-1)^(n - 1) M_n with M_1 = 1 and M_(k + 1) = A M_k - tr(A M_k) / k.
+def _cofactor_change(t: Any, a: Any) -> Any:
+    n = a.shape[-1]
+    if n and _inverse_if_regular(concrete(a)) is not None:
+        inverse = np.linalg.inv(a)
+        turned = inverse @ t
+        change = np.trace(turned, axis1=-2, axis2=-1)[..., None, None] * inverse - turned @ inverse
+        return np.linalg.det(a)[..., None, None] * change.mT
+    one = np.eye(n, dtype=a.dtype)
+    m, dm = one, a * 0
+    for k in range(1, n):
+        product, change = a @ m, t @ m + a @ dm
+        m = product - one * (np.trace(product, axis1=-2, axis2=-1) / k)[..., None, None]
+        dm = change - one * (np.trace(change, axis1=-2, axis2=-1) / k)[..., None, None]
+    return dm.mT if n % 2 else -dm.mT
 
 
 cofactor: Primitive = primitive(
