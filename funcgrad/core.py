@@ -374,7 +374,9 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
     traced_out = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
     if where is not True and not traced_out:  # what stands elsewhere is not defined
-        unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
+        fix = "use np.where(condition, f(x), other)"
+        fix += ", or a traced out=np.zeros_like(x)" if out is not None else ""
+        unsupported(f"{dotted_name(ufunc)} with where=", fix)
     if out is not None and not traced_out:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
@@ -441,7 +443,10 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
     """Allow `plain += t`, which rebinds the name; refuse every other `out=`."""
     target = out[0]
     if len(out) != 1 or target is not inputs[0] or isinstance(target, Tracer):
-        unsupported(f"{dotted_name(ufunc)} with out=", "use the returned value: y = np.add(a, b)")
+        unsupported(
+            f"{dotted_name(ufunc)} with out=",
+            "use the returned value: y = np.add(a, b), or a traced out=np.zeros_like(x)",
+        )
     references = sys.getrefcount(target)
     if isinstance(inputs[1], _Probe):
         raise _Counted(references)
