@@ -201,6 +201,7 @@ def test_float32_stays():
 
 
 @pytest.mark.filterwarnings("ignore:floating point number truncated:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:non-integer arg n:DeprecationWarning")
 @pytest.mark.parametrize(
     "fun",
     [
