@@ -688,7 +688,7 @@ class Tracer:
     def __iter__(self) -> Any:
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
-        return iter([self[i] for i in range(self.shape[0])])
+        return (self[i] for i in range(self.shape[0]))  # one by one: a write may come in between
 
     def __contains__(self, x: Any) -> bool:
         return bool(np.any(self == x))

@@ -656,6 +656,18 @@ def test_the_flat_array_is_set_and_iterated():
     assert_follows_numpy(fun, M)
 
 
+def test_a_loop_over_the_entries_sees_what_it_writes():
+    def fun(t):
+        y = t * 1.0
+        total = 0.0
+        for i, x in enumerate(y):
+            total += x
+            y[i:] *= total
+        return y * total
+
+    assert_follows_numpy(fun)
+
+
 def test_a_0d_view_or_array_is_no_number_under_vmap_either():
     def fun(t):
         y = t * 1.0
