@@ -8,7 +8,7 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
-from funcgrad.primitives.axes import normalize_axes
+from funcgrad.primitives.axes import as_number, normalize_axes
 from funcgrad.primitives.families import bilinear, register
 
 # --- matmul --------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = as_array(x1), as_array(x2)
     if axis != -1:
         x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
-    return (x1.conj()[..., None, :] @ x2[..., :, None])[..., 0, 0]
+    return as_number((x1.conj()[..., None, :] @ x2[..., :, None])[..., 0, 0])
 
 
 handle(np.linalg.vecdot)(vecdot)
