@@ -16,7 +16,7 @@ from funcgrad.core import (
     refuse_if_mirrored,
 )
 from funcgrad.errors import TracerConversionError, fail
-from funcgrad.handles import register_view
+from funcgrad.handles import base_of, register_view
 
 
 class Batch(Trace):
@@ -90,8 +90,8 @@ def _is_view(primitive: Primitive, result: Any, ans: Any, x: Any, settings: Any)
         return False
     if primitive.name == "getitem" and not result.shape and not _has_ellipsis(settings["index"]):
         return False  # a number, too
-    if isinstance(ans, Tracer):
-        return ans._view is not None
+    if isinstance(ans, Tracer):  # a rule may make a view of a copy
+        return ans._view is not None and base_of(ans) is base_of(x.value)
     return np.may_share_memory(ans, x.value)
 
 

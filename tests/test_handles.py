@@ -72,6 +72,8 @@ def assert_follows_numpy(fun, x=X, maps=True):
     np.testing.assert_allclose(vmap(loss)(batch.copy()), [loss(b.copy()) for b in batch])
     slopes = [grad(loss)(b.copy()) for b in batch]
     np.testing.assert_allclose(vmap(grad(loss))(batch), slopes, rtol=1e-10, atol=1e-12)
+    of_all = grad(lambda rows: np.sum(vmap(loss)(rows)))(batch)
+    np.testing.assert_allclose(of_all, slopes, rtol=1e-10, atol=1e-12)
     curved = hessian(loss)(fresh()).reshape(x.size, x.size)
     ahead, behind = grad(loss)(fresh(v, 1e-5)), grad(loss)(fresh(v, -1e-5))
     expected = (ahead - behind).ravel() / 2e-5
