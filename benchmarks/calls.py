@@ -44,21 +44,21 @@ def calls() -> Iterator[Call]:
         def traced(call: Any = call, inputs: Any = inputs, settings: Any = settings) -> Any:
             tape, xs = inputs()
             call(*xs, **settings)
-            return [record for record in tape.records if record]
+            return tape.edges
 
         try:
-            records = traced()
+            edges = traced()
         except Exception:  # what is refused costs nothing
             continue
-        if records:
+        if edges:
             bound = UFUNC if isinstance(fun, np.ufunc) else OTHER
             yield Call(name_of(fun), bound, partial(call, *args, **settings), traced, inputs)
 
 
 def measured(call: Call, options: timing.Options) -> dict[str, Any]:
-    """Return the times in microseconds: the least of all rounds, as others' work only adds to them."""
+    """Return the times in microseconds: the least of many short rounds, as others' work only adds to them."""
     programs = {"plain": call.plain, "traced": call.traced, "inputs": call.inputs}
-    times = timing.interleaved(programs, options.rounds, options.seconds / 5)
+    times = timing.interleaved(programs, options.rounds, options.seconds / 20)
     plain, traced, inputs = [1e6 * min(times[name]) for name in programs]
     over = traced - inputs - plain
     row = {"function": call.name, "plain": plain, "traced": traced - inputs, "over": over}
@@ -91,4 +91,4 @@ def run(options: timing.Options) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    timing.script("calls", __doc__, LIBRARIES, 5, run)
+    timing.script("calls", __doc__, LIBRARIES, 20, run)

@@ -1,4 +1,4 @@
-"""A training step of small networks: an MLP and a CNN on digits, and an LSTM on sequences.
+"""A training step of small networks: an MLP and a CNN on digits, and recurrent layers on sequences.
 
 Softmax cross-entropy, the gradient of all weights and one step of gradient descent, with the layers and
 the optimiser of each library. All start from the same weights; losses and gradients must agree before
@@ -48,9 +48,8 @@ class Task:
                 nn.Flatten(),
                 nn.Linear(128, 10, **options),
             )
-        return nn.Sequential(
-            nn.LSTM(16, 64, return_sequence=False, **options), nn.Linear(64, 10, **options)
-        )
+        recurrent = getattr(nn, self.kind)(16, 64, return_sequence=False, **options)
+        return nn.Sequential(recurrent, nn.Linear(64, 10, **options))
 
     def data(self, dtype: str) -> tuple[Any, Array, Array]:
         """Return weights, inputs and classes."""
@@ -63,7 +62,9 @@ TASKS = (
     Task("MLP 64-128-10, batch 32", "mlp", (32, 64)),
     Task("MLP 64-128-10, batch 256", "mlp", (256, 64)),
     Task("CNN 8 x 8, batch 64", "cnn", (64, 8, 8, 1)),
-    Task("LSTM 64, 50 steps, batch 32", "lstm", (32, 50, 16)),
+    Task("LSTM 64, 50 steps, batch 32", "LSTM", (32, 50, 16)),
+    Task("GRU 64, 50 steps, batch 32", "GRU", (32, 50, 16)),
+    Task("RNN 64, 50 steps, batch 32", "RNN", (32, 50, 16)),
 )
 
 
@@ -91,7 +92,7 @@ class FuncgradTrainer:
 
 def _torch_network(torch: Any, kind: str) -> Any:
     """Build the network in PyTorch."""
-    from torch.nn import LSTM, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
+    from torch.nn import Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
 
     class ToRows(Module):
         """Flatten with the channels last, so that the weights behind have funcgrad's order."""
@@ -100,18 +101,18 @@ def _torch_network(torch: Any, kind: str) -> Any:
             return x.permute(0, 2, 3, 1).flatten(1)
 
     class Last(Module):
-        """An LSTM that returns h after the last step."""
+        """A recurrent layer that returns h after the last step."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.lstm = LSTM(16, 64, batch_first=True)
+            self.layer = getattr(torch.nn, kind)(16, 64, batch_first=True)
 
         def forward(self, x: Any) -> Any:
-            return self.lstm(x)[0][:, -1]
+            return self.layer(x)[0][:, -1]
 
     if kind == "mlp":
         return Sequential(Linear(64, 128), ReLU(), Linear(128, 10))
-    if kind == "lstm":
+    if kind in ("LSTM", "GRU", "RNN"):
         return Sequential(Last(), Linear(64, 10))
     first = [Conv2d(1, 16, 3, padding=1), ReLU(), MaxPool2d(2)]
     second = [Conv2d(16, 32, 3, padding=1), ReLU(), MaxPool2d(2)]
@@ -129,14 +130,21 @@ def _torch() -> Callable[..., Trainer]:
             params, x, y = task.data(dtype)
             self.model = _torch_network(torch, task.kind).to(getattr(torch, dtype))
             named = list(self.model.named_parameters())
-            self.kept = [p for name, p in named if "bias_hh" not in name]
+            # PyTorch has two biases where one does, but for the last gate of a GRU: `second` entries
+            # at the end of the other one are trained.
+            second = {"GRU": 64}.get(task.kind, 0)
+            self.kept = [p for name, p in named if "bias_hh" not in name or second]
+            self.lengths = [len(array) for array in tree.leaves(params)]
             with torch.no_grad():
                 for name, p in named:
-                    if "bias_hh" in name:  # PyTorch has two biases where one does
+                    if "bias_hh" in name:
                         p.zero_()
+                    if "bias_hh" in name and second:
+                        trained = torch.arange(len(p)) >= len(p) - second
+                        p.register_hook(lambda g, trained=trained: g * trained)
                 for p, array in zip(self.kept, tree.leaves(params), strict=True):
                     w = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-                    p.copy_(torch.tensor(w.copy()))
+                    p[-len(w) :].copy_(torch.tensor(w.copy()))
             self.optimizer = torch.optim.SGD(self.kept, lr=RATE)
             x = x.transpose(0, 3, 1, 2) if task.kind == "cnn" else x
             self.x, self.y = torch.tensor(x.copy()), torch.tensor(y)
@@ -150,7 +158,8 @@ def _torch() -> Callable[..., Trainer]:
         def gradients(self) -> tuple[float, list[Array]]:
             value = self.backward()
             grads = [p.grad.numpy().copy() for p in self.kept]
-            return value.item(), [g.transpose(2, 3, 1, 0) if g.ndim == 4 else g.T for g in grads]
+            grads = [g.transpose(2, 3, 1, 0) if g.ndim == 4 else g.T for g in grads]
+            return value.item(), [g[-n:] for g, n in zip(grads, self.lengths, strict=True)]
 
         def step(self) -> Any:
             value = self.backward()
@@ -171,20 +180,35 @@ def _jax_network(jax: Any, kind: str) -> Callable[[list[Any], Any], Any]:
         n, height, width, channels = x.shape
         return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
-    def lstm(x: Any, w: Any, u: Any, b: Any) -> Any:
-        def step(carry: Any, z: Any) -> Any:
-            h, c = carry
-            i, f, g, o = jnp.split(z + h @ u, 4, axis=-1)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+    def tanh_step(h: Any, z: Any, u: Any) -> Any:
+        h = jnp.tanh(z + h @ u)
+        return h, h
 
-        start = jnp.zeros((len(x), u.shape[0]), x.dtype)
-        return jax.lax.scan(step, (start, start), (x @ w + b).swapaxes(0, 1))[0][0]
+    def gru_step(h: Any, z: Any, u: Any, b_n: Any) -> Any:
+        (r, k, n), (r_h, k_h, n_h) = [jnp.split(part, 3, axis=-1) for part in (z, h @ u)]
+        k = jax.nn.sigmoid(k + k_h)
+        h = (1 - k) * jnp.tanh(n + jax.nn.sigmoid(r + r_h) * (n_h + b_n)) + k * h
+        return h, h
+
+    def lstm_step(carry: Any, z: Any, u: Any) -> Any:
+        h, c = carry
+        i, f, g, o = jnp.split(z + h @ u, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    def last(step: Any, states: int, x: Any, w: Any, u: Any, b: Any, *more: Any) -> Any:
+        h = jnp.zeros((len(x), u.shape[0]), x.dtype)
+        carry = h if states == 1 else (h, h)
+        inputs = (x @ w + b).swapaxes(0, 1)
+        return jax.lax.scan(lambda carry, z: step(carry, z, u, *more), carry, inputs)[1][-1]
 
     hidden = {
         "mlp": lambda arrays, x: jnp.maximum(x @ arrays[0] + arrays[1], 0),
         "cnn": lambda arrays, x: convolved(convolved(x, *arrays[:2]), *arrays[2:4]),
-        "lstm": lambda arrays, x: lstm(x, *arrays[:3]),
+        "LSTM": lambda arrays, x: last(lstm_step, 2, x, *arrays[:3]),
+        "GRU": lambda arrays, x: last(gru_step, 1, x, *arrays[:4]),
+        "RNN": lambda arrays, x: last(tanh_step, 1, x, *arrays[:3]),
     }[kind]
     return lambda arrays, x: hidden(arrays, x).reshape(len(x), -1) @ arrays[-2] + arrays[-1]
 

@@ -33,7 +33,22 @@ class Comparison:
     at_least: bool = True
 
 
-def per_example_gradients() -> Comparison:
+def per_example_gradients_by_hand(params: Any, images: Array, digits: Array) -> Any:
+    """Return the gradients of the digits network for each image, the least that any vmap has to compute."""
+    (w1, b1), _, (w2, b2) = params
+    hidden = images @ w1 + b1
+    active = np.maximum(hidden, 0)
+    scores = active @ w2 + b2
+    scores -= scores.max(axis=1, keepdims=True)
+    dz = np.exp(scores)
+    dz /= dz.sum(axis=1, keepdims=True)
+    dz[np.arange(len(digits)), digits] -= 1
+    dh = (dz @ w2.T) * (hidden > 0)
+    outer = partial(np.einsum, "bi,bj->bij")  # a quarter less time than a broadcast product
+    return [(outer(images, dh), dh), (), (outer(active, dz), dz)]
+
+
+def per_example_gradients() -> Iterator[Comparison]:
     """Differentiate the digits network 64-128-10 for each of 256 images."""
     rng = np.random.default_rng(0)
     network = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
@@ -48,12 +63,11 @@ def per_example_gradients() -> Comparison:
         return tree.map(lambda *gradients: np.stack(gradients), *rows)
 
     mapped = vmap(grad(loss), in_axes=(None, 0, 0))
-    return Comparison(
-        f"gradients of {BATCH} examples, digits network",
-        ("vmap(grad)", lambda: mapped(params, images, digits)),
-        ("loop of grad", loop),
-        bound=20,
-    )
+    vectorised = ("vmap(grad)", lambda: mapped(params, images, digits))
+    by_hand = ("by hand", lambda: per_example_gradients_by_hand(params, images, digits))
+    name = f"gradients of {BATCH} examples, digits network"
+    yield Comparison(name, vectorised, ("loop of grad", loop), bound=20)
+    yield Comparison(name, by_hand, vectorised, bound=2.5, at_least=False)
 
 
 def rosenbrock(x: Any) -> Any:
@@ -140,7 +154,7 @@ def forward_mode_by_hand() -> Comparison:
 
 def comparisons() -> Iterator[Comparison]:
     """Yield what is compared."""
-    yield per_example_gradients()
+    yield from per_example_gradients()
     yield hessians("Rosenbrock", rosenbrock)
     yield hessians("logistic regression", regression)
     for fun in (arithmetic, functions, layers):

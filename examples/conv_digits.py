@@ -174,13 +174,13 @@ def _draw(figure: Any, pictures: list[tuple[Array, str]]) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=positive, help="passes over the images (60, quick 8)")
+    parser.add_argument("--epochs", type=positive, help="passes over the images (150, quick 8)")
     parser.add_argument("--seed", type=int, default=0, help="of split, weights and draws (0)")
     parser.add_argument("--quick", action="store_true", help="a short run, for a first look")
     parser.add_argument("--output", type=Path, default=Path("output"), help="folder (output)")
     options = parser.parse_args(argv)
     if options.epochs is None:
-        options.epochs = 8 if options.quick else 60
+        options.epochs = 8 if options.quick else 150
     return options
 
 

@@ -1,5 +1,6 @@
 """vmap: values with a leading batch axis that the mapped function does not see."""
 
+import math
 import operator
 from typing import Any, NoReturn
 
@@ -44,14 +45,19 @@ class Batch(Trace):
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         if self._closed:
             leaked()
-        mapped, values = [False] * len(args), list(args)
-        for i, x in enumerate(args):
-            if isinstance(x, Tracer) and x._trace is self:
-                mapped[i], values[i] = True, x.value
+        mapped, values, nested = [False] * len(args), list(args), False
+        for i, x in enumerate(args):  # a loop: 0.3 us per call
+            if isinstance(x, Tracer):
+                if x._trace is self:
+                    mapped[i], values[i] = True, x.value
+                    nested = nested or isinstance(x.value, Tracer)
+                else:
+                    nested = True
         if primitive.batch is not None:
             ans = primitive.batch(values, mapped, settings)
         elif primitive.elementwise:
-            ans = primitive(*aligned(values, mapped), **settings)
+            values = aligned(values, mapped)
+            ans = primitive(*values, **settings) if nested else primitive.fun(*values, **settings)
         else:
             ans = self.loop(primitive, values, mapped, settings)
         if primitive.multiple:
@@ -110,11 +116,14 @@ def repeated(x: Any, size: int) -> Any:
 
 def aligned(values: list[Any], mapped: list[bool]) -> list[Any]:
     """Insert axes behind the batch axis, so that broadcasting pairs the axes of the examples."""
-    ndim = 0
+    ndim, least = 1, 64
     for x, m in zip(values, mapped):
-        n = (x.ndim if m else np.ndim(x)) - m
+        n = x.ndim if m else 1 if type(x) is float else np.ndim(x) + 1
         ndim = n if n > ndim else ndim
-    return [lift(x, ndim + 1) if m else x for x, m in zip(values, mapped)]
+        least = n if m and n < least else least
+    if least == ndim:
+        return values
+    return [lift(x, ndim) if m else x for x, m in zip(values, mapped)]
 
 
 def lift(x: Any, ndim: int) -> Any:
@@ -157,10 +166,19 @@ class BatchTracer(Tracer):
         self.value = value
         self._trace = trace
         self.node = None
+        self._view = self._views = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.value.shape[1:]  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim - 1  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.value.shape[1:])
 
     def _depends_on_data(
         self, what: str, fix: str = "choose entry by entry with np.where"

@@ -19,6 +19,8 @@ def restore(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` over the axes that broadcasting from `shape` added or stretched."""
+    if g.shape == shape:
+        return g
     if type(g) is np.ndarray and g.ndim == 2 and g.size and g.dtype.char in "fd":
         rows, columns = (
             g.shape

@@ -167,7 +167,11 @@ def is_traced(x: Any) -> bool:
     """Tell whether `x` is a tracer, or a (nested) list or tuple with a tracer in it."""
     if isinstance(x, Tracer):
         return True
-    return isinstance(x, (list, tuple)) and any(is_traced(y) for y in x)
+    if isinstance(x, (list, tuple)):
+        for y in x:  # a loop, not any(): half the time
+            if type(y) is not int and type(y) is not float and is_traced(y):
+                return True
+    return False
 
 
 def concrete(x: Any) -> Any:
@@ -589,6 +593,8 @@ class Tracer:
                 args = _without_objects(args)
             elif kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
+        if not kwargs:
+            return handler(*args)
         for value in kwargs.values():
             if value is _NOT_GIVEN:
                 kwargs = {name: x for name, x in kwargs.items() if x is not _NOT_GIVEN}
@@ -783,14 +789,11 @@ class Tracer:
 
     @property
     def ndim(self) -> int:
-        return len(self.shape)
+        return self.value.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
+        return self.value.size  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> Any:
@@ -916,8 +919,6 @@ class Tracer:
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_view" or name == "_views":
-            return None  # unset on nearly all handles; setting it on each would cost 40 ns per operation
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
         known = hasattr(np.ndarray, name)

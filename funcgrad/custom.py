@@ -16,16 +16,17 @@ import numpy as np
 
 from funcgrad import tree
 from funcgrad.arguments import Transform, describe, match, name_of, value_of
+from funcgrad.backward import ACCUMULATES, backward
 from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.constants import protect, verify
-from funcgrad.core import Tracer, concrete, find_trace, leaked
+from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, LeakedTracerError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.nans import check_made
 from funcgrad.origins import name_forward_line
 from funcgrad.primitives.objects import joined
-from funcgrad.reverse import ACCUMULATES, Tape, TapeTracer, backward, has_derivative
+from funcgrad.reverse import Tape, TapeTracer, has_derivative
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_batch, new_tape
 
@@ -111,10 +112,10 @@ class Call:
             return None
         checks: list[Any] = []
         residuals = tree.map(lambda x: protect(x, checks), residuals)
-        index = len(tape.records)
         parents = [(x.node, x.dtype) if own else None for x, own in zip(leaves, mine, strict=True)]
-        tape.append(((index, pull_call, (self.bwd, residuals, parents, checks), ACCUMULATES),))
-        return tape.split(outputs, index)  # type: ignore[no-any-return]
+        kept = (self.bwd, residuals, parents, checks)
+        node = tape.add([(None, pull_call, kept, ACCUMULATES)])
+        return tape.split(outputs, node)  # type: ignore[no-any-return]
 
     def on_forward(
         self, trace: Any, leaves: Any, mine: list[bool], values: Leaves
@@ -645,7 +646,8 @@ class CheckpointCall(Call):
     def first_run(self, tape: Any, values: Leaves) -> tuple[Leaves | None, Any]:
         """Run on a tape that seems to have ended, as it will have when the second run reads its values."""
         before = [_again(x) for x in values]
-        append, tape.append = tape.append, leaked
+        sink = tape.sink
+        tape.close()
         try:
             return self.fwd(*values)
         except LeakedTracerError:
@@ -653,7 +655,7 @@ class CheckpointCall(Call):
                 _rewind(x, first)
             return None, None
         finally:
-            tape.append = append
+            tape.sink = sink
 
     def fwd(self, *leaves: Any) -> tuple[Leaves, Any]:
         kept = [_again(x) for x in leaves]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import backward, keep_zero
 from funcgrad.core import (
     HANDLERS,
     Primitive,
@@ -23,15 +24,7 @@ from funcgrad.core import (
 )
 from funcgrad.floating import hush, unhush
 from funcgrad.handles import register_view
-from funcgrad.reverse import (
-    Tape,
-    TapeTracer,
-    backward,
-    has_derivative,
-    is_view,
-    keep_zero,
-    promoted,
-)
+from funcgrad.reverse import Tape, TapeTracer, has_derivative, is_view, promoted
 
 ndarray, float64 = np.ndarray, np.float64
 
@@ -169,8 +162,13 @@ def nonzero(like: Any) -> Any:
     return (1 + np.cos(np.arange(1, size + 1))).reshape(shape).astype(dtype)[()]
 
 
-def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
-    """Make `t op other` and `other op t`, quick for plain arrays of one shape and dtype, and scalars."""
+def _operator(  # noqa: C901  # the hot path of forward mode
+    ufunc: np.ufunc, compute: Any, same: np.ufunc | None = None
+) -> tuple[Any, Any]:
+    """Make `t op other` and `other op t`, quick for plain arrays of one shape and dtype, and scalars.
+
+    `same` is the function of one argument that `t op t` is, if there is one with a cheaper rule.
+    """
     general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
 
     def method(self: "ForwardTracer", other: Any) -> Any:
@@ -179,13 +177,36 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
             y, u = other.value, other.node
         if trace.careful or (t is None and u is None) or not _alike(x, y):
             return general(self, other)
-        return _with_tangent(HANDLERS[ufunc], trace, (None, compute(x, y), x, y), t, u)
+        ans = compute(x, y)
+        if other is self and same is not None:
+            return _pushed(HANDLERS[same], 0, (None, ans, x), trace, t)
+        # Elementwise, the vjp is the jvp.
+        primitive: Any = HANDLERS[ufunc]
+        push_x, push_y = primitive.pulls
+        keep_x, keep_y = primitive.slots
+        places = (None, ans, x, y)
+        total = t
+        quiet = hush()
+        try:
+            if t is not None and push_x is not None:
+                total = push_x(t, _kept(places, keep_x))
+            if u is not None:
+                pushed = u if push_y is None else push_y(u, _kept(places, keep_y))
+                if total is None:
+                    total = pushed
+                elif total is not t and type(total) is ndarray:
+                    total += pushed  # nobody else has seen this array
+                else:
+                    total = total + pushed
+        finally:
+            unhush(quiet)
+        return ForwardTracer(ans, trace, total if total.dtype is ans.dtype else fit(total, ans))
 
     def reflected(self: "ForwardTracer", other: Any) -> Any:
         trace, y, u = self._trace, self.value, self.node
         if trace.careful or u is None or not _alike(y, other):
             return reflected_general(self, other)
-        return _with_tangent(HANDLERS[ufunc], trace, (None, compute(other, y), other, y), None, u)
+        return _pushed(HANDLERS[ufunc], 1, (None, compute(other, y), other, y), trace, u)
 
     return method, reflected
 
@@ -200,31 +221,20 @@ def _alike(x: Any, y: Any) -> bool:
     return kind is float64 and (other is float64 or other is float or other is int)
 
 
-def _with_tangent(primitive: Any, trace: "Forward", places: Any, t: Any, u: Any) -> Any:
-    """Pair a result with the sum of what the rule makes of the tangents of the arguments."""
-    quiet = hush()
-    try:
-        total: Any = None if t is None else _pushed(primitive, 0, places, t)
-        if u is not None:
-            pushed = _pushed(primitive, 1, places, u)
-            if total is None:
-                total = pushed
-            elif total is not t and type(total) is ndarray:
-                total += pushed  # nobody else has seen this array
-            else:
-                total = total + pushed
-    finally:
-        unhush(quiet)
-    ans = places[1]
-    return ForwardTracer(ans, trace, total if total.dtype is ans.dtype else fit(total, ans))
+def _kept(places: Any, keep: Any) -> Any:
+    return places[keep] if type(keep) is int else tuple([places[j] for j in keep])
 
 
-def _pushed(primitive: Any, i: int, places: Any, t: Any) -> Any:
-    """Apply the rule of argument `i`: elementwise, the vjp is the jvp."""
-    pull, keep = primitive.pulls[i], primitive.slots[i]
-    if pull is None:
-        return t
-    return pull(t, places[keep] if type(keep) is int else tuple([places[j] for j in keep]))
+def _pushed(primitive: Any, i: int, places: Any, trace: "Forward", t: Any) -> Any:
+    """Pair a result with what the rule of argument `i` makes of its tangent."""
+    pull, ans = primitive.pulls[i], places[1]
+    if pull is not None:
+        quiet = hush()
+        try:
+            t = pull(t, _kept(places, primitive.slots[i]))
+        finally:
+            unhush(quiet)
+    return ForwardTracer(ans, trace, t if t.dtype is ans.dtype else fit(t, ans))
 
 
 def _matmul(self: "ForwardTracer", other: Any) -> Any:
@@ -275,6 +285,7 @@ class ForwardTracer(Tracer):
         self.value = value
         self._trace = trace
         self.node = tangent
+        self._view = self._views = None
 
     @property
     def tangent(self) -> Any:
@@ -300,7 +311,7 @@ class ForwardTracer(Tracer):
         ans = ufunc(x)
         if ans.dtype is not x.dtype:
             return call_ufunc(ufunc, inputs, kwargs)
-        return _with_tangent(primitive, trace, (None, ans, x), t, None)
+        return _pushed(primitive, 0, (None, ans, x), trace, t)
 
     def __neg__(self) -> Any:
         trace, t = self._trace, self.node
@@ -310,7 +321,7 @@ class ForwardTracer(Tracer):
 
     __add__, __radd__ = _operator(np.add, operator.add)
     __sub__, __rsub__ = _operator(np.subtract, operator.sub)
-    __mul__, __rmul__ = _operator(np.multiply, operator.mul)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul, np.square)
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __pow__, __rpow__ = _operator(np.power, operator.pow)
     __matmul__, __rmatmul__ = _matmul, _rmatmul

@@ -115,4 +115,5 @@ def snapshot(handle: Any) -> Any:
     """Return a handle of its own on the present value: later writes to `handle` do not reach it."""
     copy = object.__new__(type(handle))
     copy._trace, copy.value, copy.node = handle._trace, handle.value, handle.node
+    copy._view = copy._views = None
     return copy

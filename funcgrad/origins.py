@@ -1,4 +1,4 @@
-"""Which line of the user's made a record of a tape: asked when its pullback fails, and not before.
+"""Which line of the user's made a node of a tape: asked when its pullback fails, and not before.
 
 An ordinary tape notes no lines. When a pullback raises, the function runs once more on a tape that does, and
 the error gets a note with the line of the record in the same place. If the second run is not like the first
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
+from funcgrad.backward import backward, each_edge, walk
 from funcgrad.errors import MutatedConstantError, NonFiniteError, is_internal, location_of
-from funcgrad.reverse import Record, Tape, TapeTracer, backward
+from funcgrad.reverse import Tape, TapeTracer
 
 Place = tuple[CodeType, int]  # what `location_of` takes
 _NOTE = "  in the backward pass of "
@@ -44,19 +45,30 @@ def place_of(frame: FrameType | None) -> Place | None:
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
-class NotedTape(Tape):
-    """A tape that notes the user's line of each record."""
-
-    __slots__ = ("places",)
+class _NotedEdges(list[Any]):
+    """A list of edges that notes, by node, the user's line that added to it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: list[Place | None] = []
-        self.append = self._note
+        self.places: dict[int, Place | None] = {}
 
-    def _note(self, record: Record) -> None:
-        self.places.append(place_of(sys._getframe(1)))
-        self.records.append(record)
+    def __iadd__(self, edges: Any) -> Any:  # type: ignore[misc]  # as += of a list takes any iterable
+        self.places[edges[0]] = place_of(sys._getframe(1))
+        return super().__iadd__(edges)
+
+
+class NotedTape(Tape):
+    """A tape that notes the user's line of each node."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sink = self.edges = _NotedEdges()
+
+    @property
+    def places(self) -> dict[int, Place | None]:
+        return self.edges.places  # type: ignore[attr-defined,no-any-return]
 
 
 def name_forward_line(
@@ -77,24 +89,25 @@ def name_forward_line(
         return  # they name the line themselves
     if any([note.startswith(_NOTE) for note in getattr(error, "__notes__", ())]):
         return  # a transform further in knew it
-    index = _failed_record(error, tape)
-    place = None if index is None else _place_of(tape, index, values, run)
+    node = _failed_node(error, tape)
+    place = None if node is None else _place_of(tape, node, values, run)
     if place is not None:
         error.add_note(_NOTE + location_of(*place))
 
 
-def _failed_record(error: Exception, tape: Tape) -> int | None:
-    """Return which record was being walked; the frames in the traceback still know."""
+def _failed_node(error: Exception, tape: Tape) -> int | None:
+    """Return which node's cotangent was being handed on; the frames in the traceback still know."""
     link = error.__traceback__
     while link is not None:
         if link.tb_frame.f_code is backward.__code__ and link.tb_frame.f_locals["tape"] is tape:
-            walk = link.tb_next
-            return None if walk is None else walk.tb_frame.f_locals.get("index")
+            walking = link.tb_next
+            inside = walking is not None and walking.tb_frame.f_code is walk.__code__
+            return walking.tb_frame.f_locals.get("node") if inside and walking else None
         link = link.tb_next
     return None
 
 
-def _place_of(tape: Tape, index: int, values: list[Any], run: Any) -> Place | None:
+def _place_of(tape: Tape, node: int, values: list[Any], run: Any) -> Place | None:
     again = NotedTape()
     try:
         run([again.input(x) for x in values])
@@ -102,17 +115,14 @@ def _place_of(tape: Tape, index: int, values: list[Any], run: Any) -> Place | No
         return None
     finally:
         again.close()
-    if len(again.records) != len(tape.records):
+    if again.nodes != tape.nodes or len(again.edges) != len(tape.edges):
         return None
-    same = [_alike(a, b) for a, b in zip(again.records, tape.records, strict=True)]
-    return again.places[index] if all(same) else None
+    pairs = zip(each_edge(again.edges), each_edge(tape.edges), strict=True)
+    return again.places[node] if all([_alike(a, b) for a, b in pairs]) else None
 
 
-def _alike(a: Record, b: Record) -> bool:
-    """Tell whether two records do the same with the cotangents of the same values."""
-    if a is None or b is None or len(a) != len(b):
-        return a is b
-    for (parent, pull, _, _), (other_parent, other_pull, _, _) in zip(a, b, strict=True):
-        if parent != other_parent or inspect.unwrap(pull) is not inspect.unwrap(other_pull):
-            return False
-    return True
+def _alike(a: Any, b: Any) -> bool:
+    """Tell whether two edges do the same with the cotangents of the same values."""
+    (node, parent, pull, _, _), (other_node, other_parent, other_pull, _, _) = a, b
+    same = node == other_node and parent == other_parent
+    return same and inspect.unwrap(pull) is inspect.unwrap(other_pull)

@@ -23,11 +23,12 @@ from funcgrad.arguments import (
     value_of,
     values_of,
 )
+from funcgrad.backward import backward, has_nan
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.origins import name_forward_line
-from funcgrad.reverse import Tape, TapeTracer, backward, has_nan
+from funcgrad.reverse import Tape, TapeTracer
 from funcgrad.tracebacks import boundary
 from funcgrad.watched import new_forward, new_tape
 
@@ -71,7 +72,8 @@ class ValueAndGrad(Derivative):
                 run = functools.partial(inputs.call, self.fun)
                 name_forward_line(error, tape, inputs.values, run)
                 raise
-        return value_of(tape, out), inputs.gradients(cts, single), values_of(tape, aux)
+        aux = values_of(tape, aux) if self.has_aux else None
+        return value_of(tape, out), inputs.gradients(cts, single), aux
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         value, grads, aux = self.evaluate(args, kwargs)

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import ACCUMULATES, each_edge, keep_zero
 from funcgrad.batch import Batch
 from funcgrad.broadcasting import restore
 from funcgrad.core import Primitive, Tracer
 from funcgrad.forward import Forward
 from funcgrad.nans import FIX_RULE, check_made, inside_rule, is_watching, without_warnings
 from funcgrad.origins import NotedEdge, NotedTape
-from funcgrad.reverse import ACCUMULATES, Record, Tape, TapeTracer, keep_zero
+from funcgrad.reverse import Tape, TapeTracer
 
 
 def new_tape() -> Tape:
@@ -57,38 +58,30 @@ class WatchedTape(NotedTape):
         super().__init__()
         self.names: dict[int, str] = {}
 
-    def input(self, value: Any) -> TapeTracer:
-        tracer: TapeTracer = _watched(super().input(value))
-        return tracer
+    def input(self, value: Any) -> Any:
+        return _watched(super().input(value))
 
-    def split(self, outputs: Any, index: int) -> list[Any]:
-        return [_watched(x) for x in super().split(outputs, index)]
+    def node(self, value: Any, edges: Any) -> Any:
+        return _watched(super().node(value, edges))
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-        index = len(self.records)
+        node = self.nodes
         with without_warnings():
             out = super().process(primitive, args, settings)
-        if len(self.records) > index:
-            self.names[index] = primitive.name
+        if self.nodes > node:
+            self.names[node] = primitive.name
         check_made(f"`{primitive.name}`", args, out)
-        return out if primitive.multiple else _watched(out)
+        return _watched(out)
 
-    def edges(self) -> list[Record]:
+    def backward_edges(self) -> list[Any]:
         if not is_watching():
-            return self.records
-        return [self._watched_record(i, record) for i, record in enumerate(self.records)]
-
-    def _watched_record(self, index: int, record: Record) -> Record:
-        if record is None:
-            return None
-        name = self.names.get(index, "the operation")
-        place = self.places[index]
-        return tuple(
-            [
-                (parent, _pull, NotedEdge(pull, kept, fix, name, place), ACCUMULATES)
-                for parent, pull, kept, fix in record
-            ]
-        )
+            return self.edges
+        watched: list[Any] = []
+        for node, parent, pull, kept, fix in each_edge(self.edges):
+            name = self.names.get(node, "the operation")
+            noted = NotedEdge(pull, kept, fix, name, self.places[node])
+            watched += (node, parent, _pull, noted, ACCUMULATES)
+        return watched
 
 
 def _watched(x: Any) -> Any:

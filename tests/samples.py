@@ -690,6 +690,9 @@ PRODUCTS = [
         Sample(getattr(np, "vecmat", None), factors(*shapes), complex=True, exact=False)
         for shapes in (((3,), (3, 4)), ((2, 3), (3, 4)), ((3,), (2, 3, 4)), ((2, 3), (2, 3, 4)))
     ],
+    # Their primitives, on a NumPy without these functions too.
+    Sample(REGISTRY["matvec"], factors((3, 4), (4,)), of="matvec", complex=True, exact=False),
+    Sample(REGISTRY["vecmat"], factors((3,), (3, 4)), of="vecmat", complex=True, exact=False),
     *[
         Sample(np.outer, factors(*shapes), complex=True)
         for shapes in (((3,), (4,)), ((2, 3), (2, 2)), ((), (3,)), ((0,), (3,)))

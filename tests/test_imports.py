@@ -26,6 +26,7 @@ ORDER = [
     "core",
     "constants",
     "broadcasting",
+    "backward",
     "reverse",
     "origins",
     "forward",

@@ -1,6 +1,6 @@
 """What the backward pass shows: the cotangent of each operation, and what each pullback made of it.
 
-The records of a tape are walked as ever, with pullbacks that look at what they get and give. Read
+The edges of a tape are walked as ever, with pullbacks that look at what they get and give. Read
 next: `findings.py`.
 """
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from funcgrad.arguments import finish
+from funcgrad.backward import ACCUMULATES, each_edge, has_nan, keep_zero, walk
 from funcgrad.core import concrete
 from funcgrad.custom import pull_call
 from funcgrad.inspection.ranges import Range, measure
 from funcgrad.inspection.recorder import Recorder
 from funcgrad.inspection.recording import Recording
-from funcgrad.reverse import ACCUMULATES, has_nan, keep_zero, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,13 @@ class BackwardLog:
         self.zero_stays_zero = zero_stays_zero
         self.arrived: dict[int, Range] = {}
         self.handed: list[Handed] = []
-        records = [self._watched(i, record) for i, record in enumerate(self.tape.records)]
+        edges: list[Any] = []
+        for node, *edge in each_edge(self.tape.edges):
+            edges += (node, *self._edge(self.tape.owners[node], *edge))
         self.seeds = seeds_of(recording)
         inputs = list(range(len(recording.names)))
         with np.errstate(all="ignore"):
-            self.gradients = walk(records, self.seeds, inputs, zero_stays_zero=False)
-
-    def _watched(self, index: int, record: Any) -> Any:
-        if record is None:
-            return None
-        place = self.tape.owners[index]
-        return tuple([self._edge(place, *edge) for edge in record])
+            self.gradients = walk(edges, self.tape.nodes, self.seeds, inputs)
 
     def _edge(self, place: int, parent: int, pull: Any, kept: Any, fix: Any) -> Any:
         in_place = self.tape.operations[place].name == "put"  # whose cotangent is the whole array's

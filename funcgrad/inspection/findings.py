@@ -78,7 +78,7 @@ class Evidence:
         place = self.tape.owners[node]
         if place < 0:
             return self.forward.inputs[node]
-        return self.forward.ranges[place] if self.tape.nodes[place] == node else None
+        return self.forward.ranges[place] if self.tape.first_nodes[place] == node else None
 
     def reaches_output(self, kind: str) -> bool:
         """Tell whether an output has a "nan" or an "infinity"."""

@@ -45,7 +45,7 @@ def path_to(evidence: Evidence, end: Handed) -> list[Step]:
     while step is not None:
         gain = math.log(step.given.magnitude or 1e-300) - math.log(step.got.magnitude or 1e-300)
         steps.append((gain, step.place))
-        step = best.get(evidence.tape.nodes[step.place])
+        step = best.get(evidence.tape.first_nodes[step.place])
     return steps
 
 

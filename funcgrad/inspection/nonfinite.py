@@ -44,8 +44,8 @@ def nonfinite_values(evidence: Evidence) -> Iterator[Finding]:
 
 def _from(evidence: Evidence, place: int) -> str:
     """Return the ranges of the results that an operation worked on."""
-    parents = {parent for parent, *_ in evidence.tape.records[evidence.tape.nodes[place]] or ()}
-    values = [(evidence.tape.variables[i], evidence.value_of(i)) for i in sorted(parents)]
+    parents = sorted(set(evidence.tape.parents_of(place)))
+    values = [(evidence.tape.variables[i], evidence.value_of(i)) for i in parents]
     parts = [f"{variable} = {value}" for variable, value in values if variable and value]
     return f", from {', '.join(parts)}" if parts else ""
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from funcgrad.arguments import name_of
+from funcgrad.backward import ACCUMULATES, each_edge, walk
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.inspection.backward import seeds_of
 from funcgrad.inspection.costs import Measured, Timed
 from funcgrad.inspection.operations import Operation
 from funcgrad.inspection.recording import Inspection, Recording, run_plainly
-from funcgrad.reverse import ACCUMULATES, walk
 from funcgrad.tracebacks import boundary
 
 
@@ -28,33 +28,32 @@ class Clock:
         self.operations = recording.tape.operations
         self.forward = recording.tape.seconds
         self.backward = [0.0] * len(self.forward)
-        self.marks: list[tuple[int, float]] = []  # when the records of an operation's turn came
+        self.marks: list[tuple[int, float]] = []  # when the turn of an operation's nodes came
         tape = recording.tape
-        records = [self._marked(owner, record) for owner, record in zip(tape.owners, tape.records)]
+        edges: list[Any] = []
+        for node, *edge in each_edge(tape.edges):
+            edges += (node, *self._marked(tape.owners[node], *edge))
         with np.errstate(all="ignore"):
-            walk(records, seeds_of(recording), list(range(len(recording.names))), False)
+            walk(edges, tape.nodes, seeds_of(recording), list(range(len(recording.names))))
         self.marks.append((-1, perf_counter()))
         for (place, start), (_, end) in zip(self.marks, self.marks[1:]):
             self.backward[place] += end - start
 
-    def _marked(self, place: int, record: Any) -> Any:
-        """Let the first edge of a record say that its turn has come."""
-        if not record:
-            return record
-        (parent, pull, kept, fix), *others = record
+    def _marked(self, place: int, parent: int, pull: Any, kept: Any, fix: Any) -> Any:
+        """Let an edge say that its turn has come."""
         if fix is ACCUMULATES:
 
             def accumulating(*args: Any) -> None:
                 self.marks.append((place, perf_counter()))
                 pull(*args)
 
-            return (parent, accumulating, kept, fix), *others
+            return parent, accumulating, kept, fix
 
         def marked(ct: Any, kept: Any) -> Any:
             self.marks.append((place, perf_counter()))
             return ct if pull is None else pull(ct, kept)
 
-        return (parent, marked, kept, fix), *others
+        return parent, marked, kept, fix
 
 
 def _merged(clocks: Sequence[Clock]) -> list[Timed]:

@@ -1,7 +1,7 @@
 """A tape that keeps a log: what each operation was, on what, where in the user's code.
 
 `Recorder` is a `Tape`; its tracers have none of the quick operators, so that every operation takes
-the general path through `process`, where it is looked at. The records are those of any tape.
+the general path through `process`, where it is looked at. The edges are those of any tape.
 Ordinary tapes know nothing of this and pay nothing for it. Read next: `recording.py`.
 """
 
@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import each_edge
 from funcgrad.core import Primitive, Tracer, concrete
 from funcgrad.inspection.calls import Calls
 from funcgrad.inspection.operations import Constant, Operation, Variable, simplified, type_of
-from funcgrad.reverse import Tape, TapeTracer
+from funcgrad.reverse import Tape, TapeTracer, traced
 
 
 class Watch:
@@ -34,15 +35,16 @@ class Recorder(Tape):
     """A tape with a log.
 
     By node: `variables`, and `owners`, the place of the operation that made it (-1 for an input). By
-    operation: `operations`, `nodes`, the first node of each, and `seconds`, its time. `cuts` are the
+    operation: `operations`, `first_nodes`, and `seconds`, its time. `cuts` are the
     operations that no cotangent passes: the nodes they read, and what they were.
     """
 
     __slots__ = (
         "calls",
+        "counted",
         "cuts",
+        "first_nodes",
         "labels",
-        "nodes",
         "operations",
         "owners",
         "pending",
@@ -56,10 +58,11 @@ class Recorder(Tape):
     def __init__(self, watch: Watch | None = None) -> None:
         super().__init__()
         self.calls = Calls()
+        self.counted = 0  # the entries of `edges` whose kept values are counted
         self.labels: dict[int, str] = {}  # the names of arrays that are not differentiated
         self.operations: list[Operation] = []
         self.owners: list[int] = []
-        self.nodes: list[int] = []
+        self.first_nodes: list[int] = []
         self.variables: list[Any] = []  # None for the record of several outputs
         self.seconds: list[float] = []
         self.cuts: list[tuple[list[int], Operation]] = []
@@ -89,33 +92,33 @@ class Recorder(Tape):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         self.pending = None
-        here, first = self.calls.here(), len(self.records)
+        here, first = self.calls.here(), self.nodes
         start = perf_counter()
         result = super().process(primitive, args, settings)
         seconds = perf_counter() - start
-        if len(self.records) == first:
+        if self.nodes == first:
             self.cut(primitive.name, args, settings, result, here)
             return result
         if primitive.condense is not None:
-            self._condense(primitive, args, first)
+            self._condense(primitive, args)
         outputs = tuple([self.mine(x) for x in result]) if primitive.multiple else (result,)
         self.mine(result)
         self.log(primitive.name, args, settings, outputs, outputs, here, seconds)
         return result
 
-    def _condense(self, primitive: Any, args: Any, node: int) -> None:
+    def _condense(self, primitive: Any, args: Any) -> None:
         """Keep what the quick operators keep of a comparison with a scalar."""
-        (x, y), record = args, self.records[node]
+        x, y = args
         i = 0 if isinstance(x, Tracer) and x._trace is self else 1
         x, y = (x, y) if i == 0 else (y, x)
         if type(y) not in (int, float, np.float64) or type(x.value) is not np.ndarray:
             return
-        if record is not None and x.value.size > 1000:
-            parent, pull, kept, fix = record[0]
-            self.records[node] = ((parent, pull, primitive.condense(x.value, y, kept), fix),)
+        if x.value.size > 1000:
+            *_, kept, fix = self.edges[-2:]
+            self.edges[-2:] = primitive.condense(x.value, y, kept), fix
 
-    def split(self, outputs: Any, index: int) -> list[Any]:
-        nodes = [self.mine(x) for x in super().split(outputs, index)]
+    def split(self, outputs: Any, node: int) -> list[Any]:
+        nodes = [self.mine(x) for x in super().split(outputs, node)]
         if self.pending is not None:
             (name, args, here, start), self.pending = self.pending, None
             self.log(name, args, {}, nodes, nodes, here, perf_counter() - start)
@@ -140,8 +143,8 @@ class Recorder(Tape):
         here: Any,
         seconds: Any,
     ) -> None:
-        """Note an operation: all records that are not accounted for are its own."""
-        new = range(len(self.variables), len(self.records))
+        """Note an operation: all nodes that are not accounted for are its own."""
+        new = range(len(self.variables), self.nodes)
         place = len(self.operations)
         made: list[Any] = [None] * len(new)
         shown: list[Variable | Constant] = []
@@ -154,10 +157,11 @@ class Recorder(Tape):
                 shown.append(self.constant_of(x))
         self.variables += made
         self.owners += [place] * len(new)
-        self.nodes.append(new.start)
+        self.first_nodes.append(new.start)
         arguments = tuple([self.argument(x) for x in args])
         noted = {key: simplified(x) for key, x in settings.items()}
-        kept = sum([self.count(edge[2]) for i in new for edge in self.records[i] or ()])
+        kept = sum([self.count(x) for x in self.edges[self.counted + 3 :: 5]])
+        self.counted = len(self.edges)
         view = len(outputs) == 1 and getattr(outputs[0], "_view", None) is not None
         self.operations.append(
             Operation(name, arguments, noted, tuple(shown), kept, view, self.writing, *here)
@@ -200,8 +204,13 @@ class Recorder(Tape):
             text = repr(x.item()) if dtype.kind in "biufc" else repr(x)
         return Constant(text, shape, dtype)
 
+    def parents_of(self, place: int) -> list[int]:
+        """Return the nodes that an operation's first result comes from."""
+        first = self.first_nodes[place]
+        return [parent for node, parent, *_ in each_edge(self.edges) if node == first]
+
     def count(self, kept: Any) -> int:
-        """Return the bytes of all buffers in what a record keeps that were not counted before."""
+        """Return the bytes of all buffers in what an edge keeps that were not counted before."""
         if isinstance(kept, Tracer):
             kept = concrete(kept)
         if isinstance(kept, (np.ndarray, np.generic)):
@@ -217,7 +226,7 @@ class Recorder(Tape):
             return sum([self.count(x) for x in kept.values()])
         inner = getattr(kept, "tape", None)  # the rule of a custom_jvp, recorded
         if isinstance(inner, Tape):
-            return sum([self.count(e[2]) for record in inner.records for e in record or ()])
+            return sum([self.count(x) for x in inner.edges[3::5]])
         return 0
 
     @contextmanager
@@ -249,10 +258,10 @@ class RecordTracer(TapeTracer):
         tape = self._trace
         here, start = tape.calls.here(), perf_counter()
         # Without the array: the tape writes in place only where nobody else holds it.
-        before = TapeTracer(None, tape, self.node)
+        before = traced(None, tape, self.node)
         with tape.write():
             super().__setitem__(index, value)
-            if len(tape.variables) < len(tape.records):  # the tape wrote without a primitive
+            if len(tape.variables) < tape.nodes:  # the tape wrote without a primitive
                 seconds = perf_counter() - start
                 args, settings = (before, value), {"index": index}
                 tape.log("put", args, settings, (self,), (value,), here, seconds)
@@ -264,7 +273,7 @@ class RecordTracer(TapeTracer):
             return fused.plain(*args, **settings)
         here, start = tape.calls.here(), perf_counter()
         result = super().__fused__(fused, args, settings)
-        if len(tape.variables) < len(tape.records):
+        if len(tape.variables) < tape.nodes:
             seconds, outputs = perf_counter() - start, (tape.mine(result),)
             name = fused.plain.__name__.strip("_").removesuffix("_plain")
             tape.log(name, args, settings, outputs, outputs, here, seconds)

@@ -18,11 +18,12 @@ from funcgrad.arguments import (
     name_of,
     value_of,
 )
+from funcgrad.backward import backward
 from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.inspection.recorder import Recorder, Watch
-from funcgrad.reverse import Tape, TapeTracer, backward
+from funcgrad.reverse import Tape, TapeTracer
 
 
 class Recording:

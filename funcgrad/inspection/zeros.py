@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from funcgrad.backward import grouped
 from funcgrad.inspection.backward import Handed
 from funcgrad.inspection.findings import Evidence, Finding
 from funcgrad.inspection.operations import Constant, Operation
@@ -55,7 +56,8 @@ def _deaths(evidence: Evidence) -> dict[int, Operation | Handed]:
             not handed.got.all_zero and not _cancels(found.get(handed.parent))
         ):
             found[handed.parent] = handed
-    for node in range(len(tape.records) - 1, -1, -1):  # a death reaches all that lies before it
+    records = grouped(tape.edges, tape.nodes)
+    for node in range(tape.nodes - 1, -1, -1):  # a death reaches all that lies before it
         place = tape.owners[node]
         arrived = log.arrived.get(place)
         if place < 0 or node not in found or (arrived is not None and not arrived.all_zero):
@@ -63,7 +65,7 @@ def _deaths(evidence: Evidence) -> dict[int, Operation | Handed]:
         death = found[node]
         if arrived is None and _cancels(death):
             death = tape.operations[place]  # a write in place, whose cotangents nobody measured
-        for parent, *_ in tape.records[node] or ():
+        for parent, *_ in records[node]:
             if not isinstance(found.get(parent), Handed):
                 found[parent] = death
     return found
@@ -130,9 +132,7 @@ def _zero_reason(evidence: Evidence, operation: Operation, handed: Handed) -> tu
 
 def _zero_argument(evidence: Evidence, operation: Operation, handed: Handed) -> Any:
     """Return another argument that is known to be zero in every entry."""
-    for node in [
-        parent for parent, *_ in evidence.tape.records[evidence.tape.nodes[handed.place]] or ()
-    ]:
+    for node in evidence.tape.parents_of(handed.place):
         value = evidence.value_of(node)
         if node != handed.parent and value is not None and value.all_zero:
             return evidence.tape.variables[node]

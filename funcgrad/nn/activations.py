@@ -59,12 +59,18 @@ def _relu_plain(x: Array) -> Array:
 
 
 def _relu_forward(needs: Needs, x: Array) -> Any:
-    y = np.maximum(x, 0)
+    if not x.shape:
+        y = np.maximum(x, 0)
+        return y, y
+    y = np.zeros(x.shape, x.dtype, "F" if x.flags.fnc else "C")
+    np.maximum(x, y, out=y)  # with the number 0 NumPy takes twice as long
     return y, y
 
 
 def _relu_backward(ct: Array, y: Array) -> Any:
-    return (ct * (y > 0),)
+    dx = (y > 0).astype(ct.dtype)
+    dx *= ct
+    return (dx,)
 
 
 _relu = Fused(_relu_plain, _relu_forward, _relu_backward)

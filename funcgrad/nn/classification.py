@@ -106,9 +106,9 @@ def _cross_entropy_forward(
 ) -> Any:
     classes = logits.shape[-1]
     rows = logits if logits.ndim == 2 else logits.reshape(labels.size, classes)
-    z = rows - np.maximum.reduce(rows, axis=1, keepdims=True)
+    z = rows - _largest_per_row(rows)
     p = np.exp(z)
-    total = np.add.reduce(p, axis=1, keepdims=True)
+    total = _total_per_row(p)
     places = (np.arange(labels.size), labels.reshape(-1))
     losses = np.log(total)[:, 0] - z[places]
     if smoothing:
@@ -119,6 +119,28 @@ def _cross_entropy_forward(
     if reduction == "none":
         value = losses.reshape(labels.shape)[()]
     return value, (p, places, logits.shape, smoothing, count)
+
+
+# NumPy starts anew for each row of a reduction. For many short rows that takes longer than a copy whose
+# rows are the columns, or a matrix product: together a third of the time for 256 rows of 10.
+
+
+def _are_short(rows: Array) -> bool:
+    return len(rows) >= 64 and rows.shape[1] <= 32
+
+
+def _largest_per_row(rows: Array) -> Array:
+    """Return the largest entry of each row, (N, 1)."""
+    if _are_short(rows):
+        return np.maximum.reduce(rows.T.copy(), axis=0)[:, None]
+    return np.maximum.reduce(rows, axis=1, keepdims=True)
+
+
+def _total_per_row(rows: Array) -> Array:
+    """Return the sum of each row, (N, 1)."""
+    if _are_short(rows):
+        return (rows @ np.ones(rows.shape[1], rows.dtype))[:, None]
+    return np.add.reduce(rows, axis=1, keepdims=True)
 
 
 def _cross_entropy_backward(ct: Array, residuals: Any) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
+from funcgrad.nn.bias import add_bias, bias_cotangent
 from funcgrad.nn.fused import Fused, Needs
 from funcgrad.nn.initializers import Initializer, normal, xavier_normal, zeros
 from funcgrad.nn.protocol import (
@@ -103,9 +104,7 @@ def _affine(x: Array, w: Array, b: Array) -> Array:
 
 
 def _affine_forward(needs: Needs, x: Array, w: Array, b: Array) -> Any:
-    y = x @ w
-    y = np.add(y, b, out=y) if y.dtype == b.dtype else y + b
-    return y, (needs, x, w)
+    return add_bias(x @ w, b), (needs, x, w)
 
 
 def _affine_backward(ct: Array, residuals: Any) -> Any:
@@ -115,9 +114,7 @@ def _affine_backward(ct: Array, residuals: Any) -> Any:
         count = math.prod(ct.shape[:-1])
         ct, x = ct.reshape(count, w.shape[1]), x.reshape(count, w.shape[0])
     dw = x.T @ ct if w_needed else None
-    # A product with ones, which BLAS does quicker than NumPy sums over rows.
-    db = np.ones(len(ct), ct.dtype) @ ct if b_needed else None
-    return dx, dw, db
+    return dx, dw, bias_cotangent(ct) if b_needed else None
 
 
 affine = Fused(_affine, _affine_forward, _affine_backward)  # y = x @ w + b

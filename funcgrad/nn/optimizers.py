@@ -243,6 +243,9 @@ def weak(number: Any) -> Any:
 
 def _ascent(p: Any, g: Any) -> Any:
     """Return the direction of steepest ascent, in the dtype of the parameter."""
+    if type(p) is type(g) is np.ndarray and p.dtype is g.dtype and p.shape == g.shape:
+        if p.dtype.char in "fd":  # the usual case
+            return g
     shape, grad_shape = getattr(p, "shape", ()), getattr(g, "shape", ())
     if shape != grad_shape:
         what = f"a parameter of shape {shape} has a gradient of shape {grad_shape}."

@@ -38,23 +38,24 @@ def _largest_plain(x: Array, *, windows: Windows) -> Array:
 
 
 def _largest_forward(needs: Needs, x: Array, *, windows: Windows) -> Any:
-    first, *others = _entries(x, windows)
-    y = np.array(first, order="C")
-    for entry in others:
-        np.maximum(y, entry, out=y)
-    return y, (x, y, windows)
+    entries = _entries(x, windows)
+    by_tap = np.empty((windows.taps, *entries[0].shape), x.dtype)
+    for t, entry in enumerate(entries):  # one copy, and what follows has no gaps
+        by_tap[t] = entry
+    y = np.maximum.reduce(by_tap, axis=0)
+    return y, (by_tap == y, x.shape, windows)
 
 
 def _largest_backward(ct: Array, residuals: Any) -> Any:
-    x, y, windows = residuals
-    hits = [entry == y for entry in _entries(x, windows)]
-    count = np.zeros(y.shape, x.dtype)
-    for hit in hits:
-        count += hit
-    share = ct / count  # entries that tie share the cotangent
-    dx = np.zeros(x.shape, ct.dtype)
-    for place, hit in zip(windows.slices(x.shape[1:-1]), hits):
-        dx[place] += share * hit
+    hits, shape, windows = residuals
+    count = np.add.reduce(hits.view(np.uint8), axis=0, dtype=np.min_scalar_type(windows.taps))
+    share = ct / count.astype(ct.dtype)  # entries that tie share the cotangent
+    dx = np.zeros(shape, ct.dtype)
+    for place, hit in zip(windows.slices(shape[1:-1]), hits):
+        if windows.apart:
+            np.multiply(share, hit, out=dx[place])
+        else:
+            dx[place] += share * hit
     return (dx,)
 
 

@@ -12,18 +12,23 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from funcgrad.errors import ArgumentError, ShapeError, fail
-from funcgrad.nn.activations import Array, relu, tanh
+from funcgrad.nn.activations import Array
 from funcgrad.nn.initializers import Initializer, orthogonal, xavier_uniform, zeros
 from funcgrad.nn.layers import affine
 from funcgrad.nn.protocol import STATIC, Params, check_last_axis, check_params
-from funcgrad.nn.recurrence import gru_step, lstm_states, lstm_step, run
+from funcgrad.nn.recurrence import (
+    FUNCTIONS,
+    gru_states,
+    gru_step,
+    lstm_states,
+    lstm_step,
+    rnn_states,
+)
 from funcgrad.nn.settings import check_number, check_positive, check_start, check_switch
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
 Carry: TypeAlias = Any  # what a step hands to the next: h, or (h, c)
-
-_FUNCTIONS = {"tanh": tanh, "relu": relu}
 
 
 @dataclass(frozen=True)
@@ -131,12 +136,13 @@ class _Layer(_Recurrent):
         return np.swapaxes(states, 0, 1).reshape((*lead, steps, self.hidden_dim)), carry
 
     def _scan(self, params: Params, x: Array, carry: Carry, lead: tuple[int, ...]) -> Any:
-        """Return h after each step, (T, B, H), and the last carry, (*lead, H)."""
-        z = np.swapaxes(affine(x, params[0], params[2]), 0, 1)
-        states = run(
-            lambda row, h: self._step(params, row, h), z, carry.reshape(z.shape[1], self.hidden_dim)
-        )
+        """Return h after each step (T, B, H), or after the last one, and the last carry, (*lead, H)."""
+        states = self._states(params, x, carry.reshape(len(x), self.hidden_dim))
         return states, states[-1].reshape((*lead, self.hidden_dim))
+
+    def _states(self, params: Params, x: Array, h: Array) -> Array:
+        """Return h after each step, (T, B, H), or after the last one; x is (B, T, F)."""
+        raise NotImplementedError
 
 
 # --- the plain recurrence ------------------------------------------------------------------------
@@ -150,12 +156,12 @@ class _RNN(_Recurrent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.activation not in _FUNCTIONS:
+        if self.activation not in FUNCTIONS:
             what = f"the activation of {type(self).__name__} is 'tanh' or 'relu', but got {self.activation!r}."
             raise fail(ArgumentError, what, 'write activation="relu", or leave it out for tanh.')
 
     def _step(self, params: Params, z: Array, carry: Carry) -> Carry:
-        return _FUNCTIONS[self.activation](z + carry @ params[1])
+        return FUNCTIONS[self.activation](z + carry @ params[1])
 
 
 @dataclass(frozen=True)
@@ -211,6 +217,13 @@ class RNN(_RNN, _Layer):
     """
 
     return_sequence: bool = field(default=True, metadata=STATIC)
+
+    def _states(self, params: Params, x: Array, h: Array) -> Array:
+        w, u, b = params
+        states: Array = rnn_states(
+            x, w, b, u, h, activation=self.activation, every=self.return_sequence
+        )
+        return states
 
 
 # --- GRU -----------------------------------------------------------------------------------------
@@ -287,6 +300,11 @@ class GRU(_GRU, _Layer):
     """
 
     return_sequence: bool = field(default=True, metadata=STATIC)
+
+    def _states(self, params: Params, x: Array, h: Array) -> Array:
+        w, u, b, b_n = params
+        states: Array = gru_states(x, w, b, u, b_n, h, every=self.return_sequence)
+        return states
 
 
 # --- LSTM ----------------------------------------------------------------------------------------

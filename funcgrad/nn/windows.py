@@ -35,6 +35,11 @@ class Windows:
         """The number of entries of a window."""
         return math.prod(self.kernel)
 
+    @property
+    def apart(self) -> bool:
+        """Whether no entry of an array is in two windows."""
+        return all([s >= m for s, m in zip(self.stride, self.spans())])
+
     def spans(self) -> Sizes:
         """Return how far a window reaches."""
         return tuple([d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation)])

@@ -1,5 +1,6 @@
 """Axes: the bookkeeping that reductions and shaping share."""
 
+import math
 import operator
 from typing import Any, NoReturn
 
@@ -12,10 +13,12 @@ Axes = tuple[int, ...]
 
 def normalize_axis(axis: Any, ndim: int) -> int:
     """Return `axis` counted from the front."""
-    index = operator.index(axis)
-    if not -ndim <= index < ndim:
+    index = axis if type(axis) is int else operator.index(axis)
+    if 0 <= index < ndim:
+        return index
+    if not -ndim <= index < 0:
         raise np.exceptions.AxisError(index, ndim)
-    return index % ndim
+    return index + ndim
 
 
 def normalize_axes(axis: Any, ndim: int) -> Axes:
@@ -25,7 +28,7 @@ def normalize_axes(axis: Any, ndim: int) -> Axes:
     if not isinstance(axis, tuple):
         return (normalize_axis(axis, ndim),)
     axes = tuple([normalize_axis(i, ndim) for i in axis])
-    if len(set(axes)) != len(axes):
+    if len(axes) > 1 and len(set(axes)) != len(axes):
         raise ValueError("duplicate value in 'axis'")
     return axes
 
@@ -39,9 +42,10 @@ def reduced_axes(axis: Any, ndim: int) -> Axes:
 
 def along(a: Any, axis: Any) -> tuple[Any, int]:
     """Return an array and an axis of it; flat if the axis is None, or the array has no dimensions."""
-    if axis is None or not a.ndim:
-        a, axis = a.reshape(-1), 0 if axis is None else axis
-    return a, normalize_axis(axis, a.ndim)
+    ndim = a.ndim
+    if not ndim or (axis is None and ndim > 1):
+        a, ndim = a.reshape(-1), 1
+    return a, 0 if axis is None else normalize_axis(axis, ndim)
 
 
 def kept_shape(shape: Axes, axes: Axes) -> Axes:
@@ -112,3 +116,18 @@ def laid_out(x: Any, like: Any, order: str) -> Any:
 def as_number(x: Any) -> Any:
     """Return a result without axes as a number, as most functions of NumPy return it."""
     return x if x.shape else x[()]
+
+
+def in_dtype(x: Any, dtype: Any) -> Any:
+    """Return `x` in a dtype, itself if it has it: a cast to the same one is a record too."""
+    return x if x.dtype is dtype or x.dtype == dtype else x.astype(dtype)
+
+
+def joined_rows(args: Any, mapped: Any) -> Any:
+    """Return, for each example of a batch, the entries of all arguments in a row."""
+    n = len(args[mapped.index(True)])
+    rows = [
+        x.reshape((n, math.prod(x.shape[1:]))) if m else np.broadcast_to(x.reshape(-1), (n, x.size))
+        for x, m in zip(args, mapped, strict=True)
+    ]
+    return np.concatenate(rows, 1)

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import LARGE, ONE_NAME, references, times
 from funcgrad.core import HANDLERS, Primitive, handle, zero
 from funcgrad.errors import ArgumentError, fail, is_own
 from funcgrad.primitives.guards import guard
@@ -236,16 +237,22 @@ def _elementwise_rule(partial: Any) -> tuple[Any, tuple[str, ...]]:
     if names[0] == "ct":
         pull, names = _pullback(partial, len(names) - 1), names[1:]
     elif len(names) == 1:
-        pull = _times_kept() if _is_identity(partial) else lambda ct, kept: ct * partial(kept)
+        if _is_identity(partial):
+            return times, names
+        pull = lambda ct, kept: _product(ct, partial(kept))  # noqa: E731
     else:
-        pull = lambda ct, kept: ct * partial(*kept)  # noqa: E731
+        pull = lambda ct, kept: _product(ct, partial(*kept))  # noqa: E731
     pull.elementwise = True
     return pull, names
 
 
-def _times_kept() -> Any:
-    """Return the pullback of `lambda y: y`, without the call."""
-    return lambda ct, kept: ct * kept
+def _product(ct: Any, partial: Any) -> Any:
+    """Multiply a cotangent with a partial derivative, in the memory of that if it is large and nobody else's."""
+    if type(partial) is np.ndarray and partial.nbytes > LARGE and type(ct) is np.ndarray:
+        same = partial.dtype is ct.dtype and partial.shape == ct.shape
+        if same and partial.base is None and references(partial) <= ONE_NAME:
+            return np.multiply(ct, partial, out=partial)
+    return ct * partial
 
 
 def _is_identity(partial: Any) -> bool:

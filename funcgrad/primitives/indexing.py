@@ -1,9 +1,13 @@
 """Reading entries: indexing of every kind, where, clip, and the writes that are their transposes."""
 
+import functools
+import math
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import accumulate, add_at, is_basic
 from funcgrad.batch import lift
 from funcgrad.core import (
     HANDLERS,
@@ -18,9 +22,8 @@ from funcgrad.core import (
 )
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.handles import register_view
-from funcgrad.primitives.axes import along, in_rows, laid_out, normalize_axis
-from funcgrad.primitives.families import constant, elementwise, register
-from funcgrad.reverse import accumulate, add_at, is_basic
+from funcgrad.primitives.axes import along, in_rows, joined_rows, laid_out, normalize_axis
+from funcgrad.primitives.families import constant, elementwise, primitive, register
 
 Index = Any
 
@@ -193,11 +196,90 @@ def _batch_scatter(args: Any, mapped: Any, settings: Any) -> Any:
 
 getitem.batch, scatter.batch = _batch_getitem, _batch_scatter
 
+# --- entries of several arrays, by their places --------------------------------------------------
+
+
+class _Entries(Primitive):
+    """Read entries of arrays by their places in all of them, flat and joined.
+
+    Where a function only moves entries, NumPy's own function moves their places: that gives the second
+    argument of one record in place of several.
+    """
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: Any) -> tuple[Any, Any]:
+        return _to_places, _keep_places(i)
+
+    def push(self, i: int) -> Any:
+        def push(t: Any, ans: Any, args: Any, settings: Any) -> Any:
+            parts = [t if j == i else np.zeros(x.shape, t.dtype) for j, x in enumerate(args)]
+            return self(*parts, **settings)
+
+        return push
+
+
+@functools.cache
+def _keep_places(i: int) -> Any:
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        start = 0
+        for x in args[:i]:
+            start += x.size
+        return settings["places"], start, args[i].shape
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]  # nobody else has the places
+    return keep
+
+
+def _to_places(ct: Any, kept: Any) -> Any:
+    places, start, shape = kept
+    size = math.prod(shape)
+    mine = (places >= start) & (places < start + size)
+    return scatter(ct[mine], index=(places[mine] - start,), shape=(size,)).reshape(shape)
+
+
+def _read_places(*xs: Any, places: Any) -> Any:
+    flat = [x.reshape(-1) for x in xs]
+    return (flat[0] if len(xs) == 1 else np.concatenate(flat))[places]
+
+
+def _batch_entries(args: Any, mapped: Any, settings: Any) -> Any:
+    return np.take(joined_rows(args, mapped), settings["places"], axis=1)
+
+
+entries = register(_Entries("entries", _read_places, ("*xs",)))
+entries.pulls, entries.batch = (_to_places,), _batch_entries
+
+
+SMALL = 500  # entries: a list of their places costs less than another record
+
+
+def places_of(*xs: Any) -> Any:
+    """Return for each array the places of its entries among those of all, in its shape."""
+    found, start = [], 0
+    for x in xs:
+        places = np.arange(start, start + x.size)
+        found.append(places if x.ndim == 1 else places.reshape(x.shape))
+        start += x.size
+    return found
+
+
 # --- what x[index] of a tracer calls -------------------------------------------------------------
 
 
 def read(x: Any, index: Index) -> Any:
     """Return `x[index]`."""
+    for i in _items(index):
+        if type(i) not in _USUAL:
+            return _read_any(x, index)
+    return getitem(x, index=index)
+
+
+_USUAL = {int, slice, np.ndarray, EllipsisType, type(None)}
+
+
+def _read_any(x: Any, index: Index) -> Any:
+    """Likewise, for an index with lists or mapped arrays in it."""
     index = plain_index(index)
     marked, arrays = mark_mapped(index)
     for i in arrays:
@@ -402,12 +484,43 @@ def argsort(
     return _argsort(a, axis=axis, kind=kind, stable=stable)
 
 
+def _sort_pull(ct: Any, x: Any, axis: int) -> Any:
+    """Return each cotangent where its entry came from; of equal entries the first comes first."""
+    order = np.argsort(x, axis, kind="stable")
+    if type(ct) is np.ndarray and type(order) is np.ndarray:
+        g = np.empty_like(ct)
+        np.put_along_axis(g, order, ct, axis)
+        return g
+    return np.take_along_axis(ct, np.argsort(order, axis), axis)
+
+
+_sort: Primitive = primitive(
+    "sort",
+    lambda x, axis, kind, stable: np.sort(x, axis, kind, stable=stable),
+    vjp=(_sort_pull,),
+    jvp=(lambda t, x, axis: np.take_along_axis(t, np.argsort(x, axis, kind="stable"), axis),),
+    batch=lambda args, mapped, settings: _sort(*args, **{**settings, "axis": settings["axis"] + 1}),
+)
+
+
 @handle(np.sort)
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """Sort along an axis; equal entries take their derivatives by position."""
+    if order is not None:
+        unsupported("np.sort with order=")
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    stable = True if stable is None and kind is None else stable
-    result = take_along_axis(a, argsort(a, axis, kind, order, stable=stable), axis)
-    return laid_out(in_rows(result), a, "K")
+    return laid_out(_sort(a, axis=normalize_axis(axis, a.ndim), kind=kind, stable=stable), a, "K")
+
+
+def in_order(a: Any, order: Any, axis: int) -> Any:
+    """Return `a` with the entries along an axis in the order that np.argsort gives for it."""
+    if isinstance(order, Tracer) or not a.ndim:
+        return take_along_axis(a, order, axis)
+    if a.ndim > 1:
+        axis = normalize_axis(axis, a.ndim)
+        places = np.arange(a.size).reshape(a.shape)
+        first = places[(slice(None),) * axis + (slice(0, 1),)]
+        order = first + order * math.prod(a.shape[axis + 1 :])
+    return entries(a, places=order)

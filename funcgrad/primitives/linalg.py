@@ -19,6 +19,7 @@ C. Boeddeker et al., On the computation of complex-valued gradients, arXiv:1701.
 G. Golub and V. Pereyra, The differentiation of pseudo-inverses, SIAM J. Numer. Anal. 10, 1973.
 """
 
+import math
 import operator
 import warnings
 from typing import Any
@@ -26,7 +27,16 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, Tracer, as_array, concrete, handle, is_traced, unsupported
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Tracer,
+    as_array,
+    concrete,
+    handle,
+    is_traced,
+    unsupported,
+)
 from funcgrad.primitives.axes import (
     as_number,
     count,
@@ -34,13 +44,16 @@ from funcgrad.primitives.axes import (
     kept_shape,
     normalize_axes,
     normalize_axis,
+    outside,
     read_only,
 )
 from funcgrad.primitives.families import bilinear, elementwise, linear, primitive
 from funcgrad.primitives.indexing import scatter
 from funcgrad.primitives.reductions import products_of_others, reduce_sum
+from funcgrad.primitives.statistics import is_mapped, settled
 from funcgrad.primitives.ufuncs import root
 
+_EPS = float(np.finfo(float).eps)
 SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
 QRResult = type(np.linalg.qr(np.eye(1)))
 SVDResult = type(np.linalg.svd(np.eye(1)))
@@ -159,8 +172,8 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
     a = as_array(a)
     if ind <= 0:
         raise ValueError("Invalid ind argument.")
-    n = int(np.prod(a.shape[ind:], dtype=int))
-    return np.linalg.inv(a.reshape(n, -1)).reshape(a.shape[ind:] + a.shape[:ind])
+    n = math.prod(a.shape[ind:])
+    return _inv(a.reshape((n, a.size // max(n, 1)))).reshape(a.shape[ind:] + a.shape[:ind])
 
 
 @handle(np.linalg.tensorsolve)
@@ -174,13 +187,13 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
             order.insert(a.ndim, k)
         a = a.transpose(order)
     shape = a.shape[-(a.ndim - b.ndim) :]
-    n = int(np.prod(shape, dtype=int))
+    n = math.prod(shape)
     if a.size != n**2:
         raise np.linalg.LinAlgError(
             "Input arrays must satisfy the requirement "
             "prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
         )
-    return np.linalg.solve(a.reshape(n, n), b.ravel()).reshape(shape)
+    return _solve(a.reshape((n, n)), b.reshape((n, 1))).reshape(shape)
 
 
 # dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P, at constant rank (Golub & Pereyra)
@@ -225,6 +238,37 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
     return _pinv(a, rcond=1e-15 if rcond is None else rcond, hermitian=hermitian)
 
 
+# x = P b, and at full rank the residual r = b - A x is orthogonal to the range of A, so that
+# d|r|^2 = 2 Re(conj(r) (db - dA x)); ds = Re(u^H dA v) for singular values.
+def _lstsq_pull_a(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
+    ct_x, ct_rest, _, ct_s = ct
+    columns = (-1, 1) if b.ndim == 1 else (-1, b.shape[1])
+    x, ct_x, b = ans[0].reshape(columns), ct_x.reshape(columns), b.reshape(columns)
+    g = _pinv_pull(ct_x @ b.T, _pinv(a, rcond=rcond, hermitian=False), a, False)
+    if len(ct_rest):
+        g = g - 2 * (ct_rest * _conj(b - a @ x)) @ x.T
+    if type(ct_s) is np.ndarray and not ct_s.any():
+        return (
+            g  # a constant zero: without it second derivatives are finite at equal singular values
+        )
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return g + (_conj(u) * ct_s) @ _conj(vh)
+
+
+def _lstsq_pull_b(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
+    g = np.linalg.lstsq(a.T, ct[0], rcond)[0]  # pinv(A)^T = pinv(A^T)
+    return g + 2 * ct[1] * _conj(b - a @ ans[0]) if len(ct[1]) else g
+
+
+_lstsq: Primitive = primitive(
+    "lstsq",
+    np.linalg.lstsq,
+    vjp=(_lstsq_pull_a, _lstsq_pull_b),
+    parameters=("a", "b"),
+    multiple=True,
+)
+
+
 @handle(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Return the least-squares solution, the residuals, the rank and the singular values.
@@ -238,7 +282,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
     m, n = a.shape
     if rcond is None or rcond < 0:
-        rcond = np.finfo(float).eps * (max(m, n) if rcond is None else 1)
+        rcond = _EPS * (max(m, n) if rcond is None else 1)
+    if a.size and not is_mapped(a) and not is_mapped(b):
+        return _lstsq(a, b, rcond=rcond)
     s = np.linalg.svdvals(a)
     rank = np.count_nonzero(s > rcond * s.max(initial=0), axis=-1).astype(np.intc)
     x = pinv(a, rcond) @ b
@@ -618,6 +664,9 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     if A.ndim < 2:
         nonzero = np.any(A != 0)
         return nonzero.astype(int) if is_traced(nonzero) else int(nonzero)
+    if not any([is_mapped(x) for x in (A, tol, rtol)]):
+        tol, rtol = [None if x is None else settled(x) for x in (tol, rtol)]
+        return np.linalg.matrix_rank(settled(A), tol, hermitian, rtol=rtol)
     s = svd(A, compute_uv=False, hermitian=hermitian)
     if tol is None:
         rtol = (
@@ -793,6 +842,10 @@ def matrix_power(a: Any, n: Any) -> Any:
 def _cheapest_order(sizes: list[int]) -> dict[tuple[int, int], int]:
     """Return where to split each chain of matrices so that it costs the fewest products."""
     n = len(sizes) - 1
+    if n == 3:  # the usual case
+        k, m, p, q = sizes
+        last = k * m * p + k * p * q < m * p * q + k * m * q
+        return {(0, 2): int(last), (0, 1): 0, (1, 2): 1}
     cost, split = {(i, i): 0 for i in range(n)}, {}
     for length in range(1, n):
         for i in range(n - length):
@@ -815,7 +868,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     if len(xs) < 2:
         raise ValueError("Expecting at least two arrays.")
     if len(xs) == 2:
-        return np.dot(xs[0], xs[1])
+        return HANDLERS[np.dot](xs[0], xs[1])
     row, column = xs[0].ndim == 1, xs[-1].ndim == 1
     xs[0] = xs[0][None, :] if row else xs[0]
     xs[-1] = xs[-1][:, None] if column else xs[-1]
@@ -831,15 +884,55 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     return as_number(result[..., 0]) if column else result
 
 
+def _between(shape: Any, ndim: int, first: bool) -> Any:
+    """Return a shape of twice `ndim` axes: ones stand after (`first`) or before each length."""
+    full = (1,) * (ndim - len(shape)) + tuple(shape)
+    return tuple([n for m in full for n in ((m, 1) if first else (1, m))])
+
+
+def _kron_value(x: Any, y: Any) -> Any:
+    ndim = max(x.ndim, y.ndim)
+    wide = x.reshape(_between(x.shape, ndim, True)) * y.reshape(_between(y.shape, ndim, False))
+    return wide.reshape(
+        tuple([m * n for m, n in zip(wide.shape[::2], wide.shape[1::2], strict=True)])
+    )
+
+
+def _kron_pull(ct: Any, other: Any, shape: Any, first: bool) -> Any:
+    ndim = max(other.ndim, len(shape))
+    mine, others = _between(shape, ndim, first), _between(other.shape, ndim, not first)
+    pairs = tuple([m * n for m, n in zip(mine, others, strict=True)])
+    axes = tuple(range(1, 2 * ndim, 2) if first else range(0, 2 * ndim, 2))
+    return (ct.reshape(pairs) * other.reshape(others)).sum(axes).reshape(shape)
+
+
+def _batch_kron(args: Any, mapped: Any, settings: Any) -> Any:
+    ndim = max([x.ndim - m for x, m in zip(args, mapped, strict=True)])
+    shapes = [x.shape[m:] for x, m in zip(args, mapped, strict=True)]
+    wide = [
+        x.reshape(x.shape[:m] + _between(shape, ndim, i == 0))
+        for i, (x, m, shape) in enumerate(zip(args, mapped, shapes, strict=True))
+    ]
+    product = wide[0] * wide[1]
+    pairs = zip(product.shape[1::2], product.shape[2::2], strict=True)
+    return product.reshape((len(product), *[m * n for m, n in pairs]))
+
+
+_kron: Primitive = bilinear(
+    "kron",
+    _kron_value,
+    vjp=(
+        lambda ct, y, x_shape: _kron_pull(ct, y, x_shape, True),
+        lambda ct, x, y_shape: _kron_pull(ct, x, y_shape, False),
+    ),
+    batch=_batch_kron,
+)
+
+
 @handle(np.kron)
 def kron(a: Any, b: Any) -> Any:
     """Return the Kronecker product."""
-    a, b = as_array(a), as_array(b)
-    ndim = max(a.ndim, b.ndim)
-    a, b = [x.reshape((1,) * (ndim - x.ndim) + x.shape) for x in (a, b)]
-    shape = tuple([m * n for m, n in zip(a.shape, b.shape, strict=True)])
-    wide = a.reshape(tuple([n for m in a.shape for n in (m, 1)]))
-    return (wide * b.reshape(tuple([n for m in b.shape for n in (1, m)]))).reshape(shape)
+    return _kron(as_array(a), as_array(b))
 
 
 # ct . (x x y) = x . (y x ct) = y . (ct x x)
@@ -858,11 +951,14 @@ def _with_third(x: Any) -> Any:
     return x if x.shape[-1] == 3 else np.concatenate([x, np.zeros_like(x[..., :1])], -1)
 
 
+_CROSS_NEEDS_THREE = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
+
+
 @handle(np.cross)
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
-    """Return the cross product of vectors; a missing third component is 0 (deprecated, as in NumPy)."""
+    """Return the cross product of vectors; before NumPy 2.5 a missing third component is 0."""
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = as_array(a), as_array(b)
@@ -871,6 +967,11 @@ def cross(
     a = a if axisa == -1 else np.moveaxis(a, axisa, -1)
     b = b if axisb == -1 else np.moveaxis(b, axisb, -1)
     sizes = (a.shape[-1], b.shape[-1])
+    if sizes != (3, 3) and _CROSS_NEEDS_THREE:
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, "
+            f"but they are {sizes[0]} and {sizes[1]} dimensional instead."
+        )
     if not {*sizes} <= {2, 3}:
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
     if 2 in sizes:
@@ -886,9 +987,10 @@ def cross(
 
 
 @handle(np.linalg.cross)
-def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int | None = -1) -> Any:
     """Return the cross product of vectors with three components."""
     x1, x2 = as_array(x1), as_array(x2)
+    axis = -1 if axis is None else axis  # from NumPy 2.5 on
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(
             "Both input arrays must be (arrays of) 3-dimensional vectors, "
@@ -907,13 +1009,36 @@ def _places(shape: Any, offset: int) -> Any:
     return (..., along + max(-offset, 0), along + max(offset, 0))
 
 
+def _without(shape: Any, axes: Any) -> Any:
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def _from_last(x: Any, axes: Any) -> Any:
+    """Return `x` with its last two axes moved to `axes`."""
+    return x if axes == (x.ndim - 2, x.ndim - 1) else np.moveaxis(x, (-2, -1), axes)
+
+
+def _diagonal_back(ct: Any, x_shape: Any, offset: int, axes: Any) -> Any:
+    shape = (*_without(x_shape, axes), *[x_shape[i] for i in axes])
+    return _from_last(scatter(ct, index=_places(shape, offset), shape=shape), axes)
+
+
+def _trace_back(ct: Any, x_shape: Any, offset: int, axes: Any) -> Any:
+    n = len(_places([x_shape[i] for i in axes], offset)[1])
+    return _diagonal_back(np.broadcast_to(ct[..., None], (*ct.shape, n)), x_shape, offset, axes)
+
+
 _diagonal: Primitive = linear(
     "diagonal",
-    lambda x, offset: np.diagonal(x, offset, -2, -1),
-    transpose=lambda ct, x_shape, offset: scatter(
-        ct, index=_places(x_shape, offset), shape=x_shape
-    ),
-    batch=lambda x, offset: _diagonal(x, offset=offset),
+    lambda x, offset, axes: x.diagonal(offset, *axes),
+    transpose=_diagonal_back,
+    batch=lambda x, offset, axes: _diagonal(x, offset=offset, axes=outside(axes)),
+)
+_trace: Primitive = linear(
+    "trace",
+    lambda x, offset, axes: x.trace(offset, *axes),
+    transpose=_trace_back,
+    batch=lambda x, offset, axes: _trace(x, offset=offset, axes=outside(axes)),
 )
 _diagonal.unview = lambda base, new, settings: read_only()
 
@@ -922,12 +1047,16 @@ _diagonal.unview = lambda base, new, settings: read_only()
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Return the diagonal over two axes, a read-only view."""
     a = as_array(a)
-    if a.ndim < 2:
+    return _diagonal(a, offset=operator.index(offset), axes=_two_axes(a.ndim, axis1, axis2))
+
+
+def _two_axes(ndim: int, axis1: int, axis2: int) -> tuple[int, int]:
+    if ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
-    axes = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
+    axes = normalize_axis(axis1, ndim), normalize_axis(axis2, ndim)
     if axes[0] == axes[1]:
         raise ValueError("axis1 and axis2 cannot be the same")
-    return _diagonal(_to_last(a, axes), offset=operator.index(offset))
+    return axes
 
 
 @handle(np.trace)
@@ -937,7 +1066,10 @@ def trace(
     """Sum the diagonal over two axes."""
     if out is not None:
         unsupported("np.trace with out=", "use the returned value")
-    return diagonal(a, offset, axis1, axis2).sum(-1, dtype=dtype)
+    if dtype is not None:
+        return diagonal(a, offset, axis1, axis2).sum(-1, dtype=dtype)
+    a = as_array(a)
+    return _trace(a, offset=operator.index(offset), axes=_two_axes(a.ndim, axis1, axis2))
 
 
 @handle(np.linalg.diagonal)

@@ -1,5 +1,6 @@
 """Products of matrices and tensors."""
 
+import functools
 import math
 import string
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
-from funcgrad.primitives.axes import as_number, normalize_axes
+from funcgrad.primitives.axes import normalize_axes
 from funcgrad.primitives.families import bilinear, register
 
 # --- matmul --------------------------------------------------------------------------------------
@@ -90,13 +91,58 @@ def _matmul(x1: Any, x2: Any, /) -> Any:
     return matmul(as_array(x1), as_array(x2))
 
 
+def _conj(x: Any) -> Any:
+    return x.conj() if x.dtype.kind == "c" else x
+
+
+def _batched(primitive: Any, axes: tuple[int, int]) -> Any:
+    """Return the batching of a product over the last `axes` of its arguments, batched over the others."""
+
+    def batch(args: Any, mapped: Any, settings: Any) -> Any:
+        ndim = max([x.ndim - m - n for x, m, n in zip(args, mapped, axes, strict=True)]) + 1
+        xs = zip(args, mapped, axes, strict=True)
+        return primitive(*[_lift(x, ndim + n) if m else x for x, m, n in xs])
+
+    return batch
+
+
+# y = sum(conj(u) v), so Re(ct dy) = Re(conj(ct v) du) + Re(ct conj(u) dv)
+_vecdot: Primitive = bilinear(
+    "vecdot",
+    np.vecdot,
+    vjp=(
+        lambda ct, y, x_shape: unbroadcast(_conj(ct[..., None] * y), x_shape),
+        lambda ct, x, y_shape: unbroadcast(ct[..., None] * _conj(x), y_shape),
+    ),
+    batch=lambda *batch: _batched(_vecdot, (1, 1))(*batch),
+)
+_matvec: Primitive = bilinear(
+    "matvec",
+    lambda x, y: (x @ y[..., None])[..., 0],
+    vjp=(
+        lambda ct, y, x_shape: unbroadcast(ct[..., :, None] * y[..., None, :], x_shape),
+        lambda ct, x, y_shape: unbroadcast((x.mT @ ct[..., None])[..., 0], y_shape),
+    ),
+    batch=lambda *batch: _batched(_matvec, (2, 1))(*batch),
+)
+_vecmat: Primitive = bilinear(
+    "vecmat",
+    lambda x, y: (_conj(x)[..., None, :] @ y)[..., 0, :],
+    vjp=(
+        lambda ct, y, x_shape: unbroadcast(_conj((y @ ct[..., None])[..., 0]), x_shape),
+        lambda ct, x, y_shape: unbroadcast(_conj(x)[..., :, None] * ct[..., None, :], y_shape),
+    ),
+    batch=lambda *batch: _batched(_vecmat, (1, 2))(*batch),
+)
+
+
 @handle(np.vecdot)
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Return the dot product of vectors along an axis; the first is conjugated."""
     x1, x2 = as_array(x1), as_array(x2)
     if axis != -1:
         x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
-    return as_number((x1.conj()[..., None, :] @ x2[..., :, None])[..., 0, 0])
+    return _vecdot(x1, x2)
 
 
 handle(np.linalg.vecdot)(vecdot)
@@ -105,13 +151,13 @@ handle(np.linalg.vecdot)(vecdot)
 @handle(*existing("matvec"))
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Return the product of matrices with vectors."""
-    return (as_array(x1) @ as_array(x2)[..., None])[..., 0]
+    return _matvec(as_array(x1), as_array(x2))
 
 
 @handle(*existing("vecmat"))
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Return the product of (conjugated) vectors with matrices."""
-    return (as_array(x1).conj()[..., None, :] @ as_array(x2))[..., 0, :]
+    return _vecmat(as_array(x1), as_array(x2))
 
 
 # --- dot, inner, outer, tensordot ----------------------------------------------------------------
@@ -137,8 +183,8 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 @handle(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """Return the dot product of the flat arrays; the first is conjugated."""
-    a = as_array(a).ravel()
-    return matmul(a.conj() if a.dtype.kind == "c" else a, as_array(b).ravel())
+    a, b = [x if x.ndim == 1 else x.reshape(-1) for x in (as_array(a), as_array(b))]
+    return matmul(_conj(a), b)
 
 
 @handle(np.inner)
@@ -152,11 +198,32 @@ def inner(a: Any, b: Any, /) -> Any:
     return tensordot(a, b, (-1, -1))
 
 
+_outer: Primitive = bilinear(
+    "outer",
+    np.outer,
+    vjp=(
+        lambda ct, y, x_shape: (ct @ y.reshape(-1)).reshape(x_shape),
+        lambda ct, x, y_shape: (x.reshape(-1) @ ct).reshape(y_shape),
+    ),
+    batch=lambda args, mapped, settings: _batch_outer(args, mapped),
+)
+
+
+def _batch_outer(args: Any, mapped: Any) -> Any:
+    rows = [_flat_rows(x) if m else x.reshape(-1) for x, m in zip(args, mapped, strict=True)]
+    return rows[0][..., :, None] * rows[1][..., None, :]
+
+
+def _flat_rows(x: Any) -> Any:
+    return x.reshape((len(x), math.prod(x.shape[1:])))
+
+
 @handle(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Return all products of the entries of a and of b."""
     _no_out("np.outer", out)
-    return as_array(a).reshape((-1, 1)) * as_array(b).ravel()
+    a, b = as_array(a), as_array(b)
+    return _outer(a, b)
 
 
 @handle(np.linalg.outer)
@@ -177,22 +244,65 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     axes_a, axes_b = _paired_axes(axes, a.ndim, b.ndim)
     if [a.shape[i] for i in axes_a] != [b.shape[i] for i in axes_b]:
         raise ValueError("shape-mismatch for sum")
-    free_a = [i for i in range(a.ndim) if i not in axes_a]
-    free_b = [i for i in range(b.ndim) if i not in axes_b]
-    n = 1
-    for i in axes_a:
-        n *= a.shape[i]
-    left = np.transpose(a, (*free_a, *axes_a)).reshape((_size(a, free_a), n))
-    right = np.transpose(b, (*axes_b, *free_b)).reshape((n, _size(b, free_b)))
-    shape = tuple([a.shape[i] for i in free_a] + [b.shape[i] for i in free_b])
-    return matmul(left, right).reshape(shape)
+    return _tensordot(a, b, axes_x=axes_a, axes_y=axes_b)
 
 
-def _size(x: Any, axes: list[int]) -> int:
-    n = 1
-    for i in axes:
-        n *= x.shape[i]
-    return n
+def _free(ndim: int, axes: Any) -> tuple[int, ...]:
+    return tuple([i for i in range(ndim) if i not in axes])
+
+
+def _tensordot_value(x: Any, y: Any, axes_x: Any, axes_y: Any) -> Any:
+    """Return the product over pairs of axes, by one matrix product."""
+    free_x, free_y = _free(x.ndim, axes_x), _free(y.ndim, axes_y)
+    shape_x, shape_y = tuple([x.shape[i] for i in free_x]), tuple([y.shape[i] for i in free_y])
+    n = math.prod([x.shape[i] for i in axes_x])
+    left = x.transpose(free_x + axes_x).reshape((math.prod(shape_x), n))
+    right = y.transpose(axes_y + free_y).reshape((n, math.prod(shape_y)))
+    return np.matmul(left, right).reshape(shape_x + shape_y)
+
+
+def _sorted_back(g: Any, order: Any) -> Any:
+    """Return `g`, whose axes are those of the argument in this order, in the argument's own."""
+    return g.transpose(tuple(sorted(range(len(order)), key=lambda i: order[i])))
+
+
+def _tensordot_x(ct: Any, y: Any, x_ndim: int, axes_x: Any, axes_y: Any) -> Any:
+    free_x, free_y = _free(x_ndim, axes_x), _free(y.ndim, axes_y)
+    g = np.tensordot(ct, y, (tuple(range(len(free_x), ct.ndim)), free_y))
+    rest = tuple([axes_x[k] for k in sorted(range(len(axes_y)), key=lambda k: axes_y[k])])
+    return _sorted_back(g, free_x + rest)
+
+
+def _tensordot_y(ct: Any, x: Any, y_ndim: int, axes_x: Any, axes_y: Any) -> Any:
+    free_x, free_y = _free(x.ndim, axes_x), _free(y_ndim, axes_y)
+    g = np.tensordot(x, ct, (free_x, tuple(range(len(free_x)))))
+    rest = tuple([axes_y[k] for k in sorted(range(len(axes_x)), key=lambda k: axes_x[k])])
+    return _sorted_back(g, rest + free_y)
+
+
+def _batch_tensordot(args: Any, mapped: Any, settings: Any) -> Any:
+    """Multiply matrices of each example: rows of free axes, columns of those summed."""
+    (x, y), axes_x, axes_y = args, settings["axes_x"], settings["axes_y"]
+    free_x, free_y = _free(x.ndim - mapped[0], axes_x), _free(y.ndim - mapped[1], axes_y)
+    left, shape_x, _ = _as_matrix(x, mapped[0], free_x, axes_x)
+    right, _, shape_y = _as_matrix(y, mapped[1], axes_y, free_y)
+    return (left @ right).reshape((len(args[mapped.index(True)]), *shape_x, *shape_y))
+
+
+def _as_matrix(x: Any, mapped: bool, rows: Any, columns: Any) -> Any:
+    """Return each example with two groups of axes as rows and columns, and the lengths of these axes."""
+    lead = (0,) if mapped else ()
+    x = x.transpose(lead + tuple([i + mapped for i in rows + columns]))
+    first, last = x.shape[mapped : mapped + len(rows)], x.shape[mapped + len(rows) :]
+    return x.reshape((*x.shape[:mapped], math.prod(first), math.prod(last))), first, last
+
+
+_tensordot: Primitive = bilinear(
+    "tensordot",
+    _tensordot_value,
+    vjp=(_tensordot_x, _tensordot_y),
+    batch=_batch_tensordot,
+)
 
 
 def _paired_axes(axes: Any, ndim_a: int, ndim_b: int) -> Any:
@@ -208,6 +318,14 @@ def _paired_axes(axes: Any, ndim_a: int, ndim_b: int) -> Any:
 # --- einsum --------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=256)
+def _rule_subscripts(subscripts: str, i: int) -> str:
+    """Return the subscripts of the cotangent of operand i: of that of the result and the other operands."""
+    left, _, out = subscripts.partition("->")
+    terms = left.split(",")
+    return ",".join([out, *terms[:i], *terms[i + 1 :]]) + "->" + terms[i]
+
+
 class _Einsum(Primitive):
     """A product over named axes, each once per operand and present in another operand or the result."""
 
@@ -217,10 +335,7 @@ class _Einsum(Primitive):
         others = [j for j in range(len(args)) if j != i]
 
         def keep(ans: Any, args: Any, settings: Any) -> Any:
-            subscripts, _, out = settings["subscripts"].partition("->")
-            terms = subscripts.split(",")
-            rule = ",".join([out, *[terms[j] for j in others]]) + "->" + terms[i]
-            return rule, *[args[j] for j in others]
+            return _rule_subscripts(settings["subscripts"], i), *[args[j] for j in others]
 
         keep.args, keep.settings = tuple(others), ()  # type: ignore[attr-defined]
         return _einsum_pull, keep
@@ -257,6 +372,9 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     if options:
         unsupported(f"np.einsum with {next(iter(options))}=", "leave the option out")
     subscripts, arrays = _parse(operands)
+    plain = _plain_subscripts(subscripts, tuple([x.shape for x in arrays]))
+    if plain is not None and len(arrays) > 1:
+        return _einsum(*arrays, subscripts=plain)
     terms, result = _without_ellipsis(subscripts, arrays)
     for i, term in enumerate(terms):
         if len(term) != arrays[i].ndim:
@@ -274,6 +392,23 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     if len(arrays) == 1:  # a view of the operand, if nothing was summed
         return np.transpose(arrays[0], [terms[0].index(c) for c in result])
     return _einsum(*arrays, subscripts=",".join(terms) + "->" + result)
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_subscripts(subscripts: str, shapes: Any) -> str | None:
+    """Return subscripts with the result's, or None if they ask for more than a product of all axes."""
+    left, arrow, result = subscripts.partition("->")
+    terms = left.split(",")
+    if not left.replace(",", "").isalpha() or [len(t) for t in terms] != [len(s) for s in shapes]:
+        return None
+    sizes = [{*zip(term, shape, strict=True)} for term, shape in zip(terms, shapes, strict=True)]
+    joined = "".join(terms)
+    if not arrow:
+        result = "".join(sorted([c for c in joined if joined.count(c) == 1]))
+    repeated = any([len(set(term)) < len(term) for term in (*terms, result)])
+    stretched = len(set().union(*sizes)) != len(set(joined))
+    alone = any([c not in result and joined.count(c) == 1 for c in joined])
+    return None if repeated or stretched or alone else f"{left}->{result}"
 
 
 def _parse(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:

@@ -8,6 +8,7 @@ from funcgrad.broadcasting import sum_by_product
 from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, handle, unsupported
 from funcgrad.primitives.axes import (
     count,
+    in_dtype,
     kept_shape,
     normalize_axes,
     outside,
@@ -252,11 +253,7 @@ def mean(
     total = sum(a, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / _counted(a, axis, keepdims, where)
     wanted = a.dtype if dtype is None else dtype
-    return result if result.dtype is wanted else _in_dtype(result, wanted)
-
-
-def _in_dtype(x: Any, dtype: Any) -> Any:
-    return x if x.dtype == dtype else x.astype(dtype)
+    return in_dtype(result, wanted)
 
 
 def _wide(a: Any, dtype: Any) -> Any:
@@ -319,7 +316,7 @@ def var(
     square = (distance * distance.conj()).real if a.dtype.kind == "c" else distance * distance
     total = sum(square, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / np.maximum(_counted(a, axis, keepdims, where) - ddof, 0)
-    return _in_dtype(result, np.zeros((), a.dtype).real.dtype if dtype is None else dtype)
+    return in_dtype(result, np.zeros((), a.dtype).real.dtype if dtype is None else dtype)
 
 
 _mean = mean
@@ -342,7 +339,7 @@ def std(
     result = root(
         var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     )
-    return result if dtype is None else _in_dtype(result, dtype)
+    return result if dtype is None else in_dtype(result, dtype)
 
 
 def _reduce_method(fun: Any) -> Any:

@@ -1,5 +1,7 @@
 """Choosing, inserting, padding and arranging entries; sets; comparisons of whole arrays."""
 
+import functools
+import math
 import operator
 from typing import Any
 
@@ -16,9 +18,18 @@ from funcgrad.core import (
     is_traced,
     plain_array,
 )
-from funcgrad.primitives.axes import along, in_rows, laid_out, normalize_axes, normalize_axis
-from funcgrad.primitives.families import linear
-from funcgrad.primitives.statistics import no_out, settled
+from funcgrad.primitives.axes import (
+    in_dtype,
+    in_rows,
+    laid_out,
+    normalize_axes,
+    normalize_axis,
+    outside,
+    read_only,
+)
+from funcgrad.primitives.families import constant, linear
+from funcgrad.primitives.indexing import SMALL, entries, places_of, scatter
+from funcgrad.primitives.statistics import is_mapped, no_out, settled
 
 
 def _take(x: Any, indices: Any, axis: int) -> Any:
@@ -26,12 +37,9 @@ def _take(x: Any, indices: Any, axis: int) -> Any:
     return in_rows(x[(slice(None),) * axis + (indices,)])
 
 
-def _flat(x: Any, axis: Any) -> tuple[Any, int]:
-    """Return an array and the axis to work on: None means the flat array's."""
-    x = as_array(x)
-    if axis is None:
-        return x.reshape(-1), 0
-    return x, normalize_axis(axis, x.ndim)
+def _flat_entries(x: Any, places: Any) -> Any:
+    """Return entries of the flat array; the caller may hand on the places and change them."""
+    return HANDLERS["getitem"](x, places) if x.ndim == 1 else entries(x, places=places.copy())
 
 
 # --- choosing ------------------------------------------------------------------------------------
@@ -41,21 +49,23 @@ def _of_one_kind(xs: Any) -> list[Any]:
     """Return arrays of the common dtype, in which Python numbers are weak."""
     xs = [as_array(x) if isinstance(x, (list, tuple)) else x for x in xs]
     kind = np.result_type(*xs)
-    return [as_array(x).astype(kind) for x in xs]
+    return [in_dtype(as_array(x), kind) for x in xs]
 
 
 @handle(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Return, entry by entry, the value of the choice whose number stands in `a`."""
     no_out("np.choose", out)
-    options = np.broadcast_arrays(*_of_one_kind(choices))
-    a, n = as_array(a), len(options)
+    options, a = _of_one_kind(choices), as_array(a)
+    if not isinstance(a, Tracer) and a.size <= SMALL:
+        numpy_choose: Any = np.choose
+        return entries(*options, places=numpy_choose(a, places_of(*options), mode=mode))
+    options, n = list(np.broadcast_arrays(*options)), len(options)
     if a.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {a.dtype!r} to dtype('int64')")
-    if mode == "raise":
-        if not isinstance(a, Tracer) and np.any((a < 0) | (a >= n)):
-            raise ValueError("invalid entry in choice array")
-    elif mode not in ("wrap", "clip"):
+    if mode == "raise" and not isinstance(a, Tracer) and np.any((a < 0) | (a >= n)):
+        raise ValueError("invalid entry in choice array")
+    if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
     a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
     result = options[0]
@@ -68,17 +78,18 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """Return the slices along an axis for which the condition holds."""
     no_out("np.compress", out)
-    mask = settled(condition) != 0
+    mask, a = settled(condition), as_array(a)
     if mask.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    a, axis = along(as_array(a), axis)
-    return _take(a, np.flatnonzero(mask), axis)
+    if axis is None:
+        return _flat_entries(a, np.flatnonzero(mask))
+    return _take(a, np.flatnonzero(mask), normalize_axis(axis, a.ndim))
 
 
 @handle(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Return the entries for which the condition holds."""
-    return as_array(arr).reshape(-1)[np.flatnonzero(settled(condition))]
+    return _flat_entries(as_array(arr), np.flatnonzero(settled(condition)))
 
 
 @handle(np.select)
@@ -93,7 +104,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise TypeError("invalid entry in condlist: should be boolean ndarray")
     *choices, result = _of_one_kind([*choicelist, default])
     for condition, x in zip(conditions[::-1], choices[::-1]):
-        result = np.where(condition, x, result)
+        result = HANDLERS[np.where](condition, x, result)
     return in_rows(result)
 
 
@@ -112,32 +123,40 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         condlist = [condlist]
     elif isinstance(condlist, (list, tuple)) and not is_traced(condlist):
         condlist = condlist if np.ndim(condlist[0]) or not x.ndim else [condlist]
-    masks = [as_array(c).astype(bool) for c in condlist]
+    masks = [in_dtype(as_array(c), np.dtype(bool)) for c in condlist]
+    complete = len(funs) == len(masks) + 1
     if len(funs) == len(masks) + 1:
-        masks.append(~np.any(np.stack(np.broadcast_arrays(*masks)), axis=0))
+        masks.append(~functools.reduce(operator.or_, masks))
     elif len(funs) != len(masks):
         raise ValueError(
             f"with {len(masks)} condition(s), either {len(masks)} or {len(masks) + 1} functions are expected"
         )
+    if any([isinstance(mask, Tracer) for mask in masks]):
+        return _blended(x, masks, funs, args, kw)
+    parts, where, start = [], np.zeros(x.size, np.intp), 0
+    if not complete:  # elsewhere it is zero
+        parts, start = [HANDLERS[np.zeros_like](x, shape=(1,))], 1
+    for mask, fun in zip(masks, funs):
+        mask = mask if mask.shape == x.shape else np.broadcast_to(mask, x.shape)
+        (places,) = mask.reshape(-1).nonzero()
+        if len(places):
+            values = fun(_flat_entries(x, places), *args, **kw) if callable(fun) else fun
+            parts.append(in_dtype(as_array(values), x.dtype))
+            n = parts[-1].size
+            where[places] = start if n == 1 else np.arange(start, start + n)
+            start += n
+    if complete and not is_traced(parts):  # so that the result can be written into
+        parts.append(np.zeros_like(x, shape=(1,)))
+    return laid_out(entries(*parts, places=where.reshape(x.shape)), x, "K")
+
+
+def _blended(x: Any, masks: Any, funs: Any, args: Any, kw: Any) -> Any:
+    """Return the pieces for masks that differ from example to example."""
     result = np.zeros_like(x)
     for mask, fun in zip(masks, funs):
-        result = _piece(result, x, mask, fun, args, kw)
+        values = fun(x, *args, **kw) if callable(fun) else fun
+        result = in_dtype(np.where(mask, values, result), x.dtype)
     return laid_out(in_rows(result), x, "K")
-
-
-def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
-    if not callable(fun):
-        return np.where(mask, fun, result).astype(x.dtype)
-    if isinstance(mask, Tracer):
-        return np.where(mask, fun(x, *args, **kw), result).astype(x.dtype)
-    places = np.flatnonzero(np.broadcast_to(mask, x.shape))
-    if not len(places):
-        return result
-    values = as_array(fun(x.reshape(-1)[places], *args, **kw)).astype(x.dtype)
-    order = np.zeros(x.size, np.intp)
-    order[places] = np.arange(len(places))
-    spread = np.broadcast_to(values, places.shape)[order].reshape(x.shape)
-    return np.where(mask, spread, result)
 
 
 # --- deleting and inserting ----------------------------------------------------------------------
@@ -146,12 +165,10 @@ def _piece(result: Any, x: Any, mask: Any, fun: Any, args: Any, kw: Any) -> Any:
 @handle(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Return the array without the slices named."""
-    arr, axis = _flat(arr, axis)
-    obj = _plain_index(obj)
-    rest = np.delete(np.arange(arr.shape[axis]), obj)
-    if isinstance(obj, slice) or obj.size == 1:
-        return laid_out(_take(arr, rest, axis), arr, "A")
-    return arr[(slice(None),) * axis + (rest,)]
+    arr = as_array(arr)
+    (places,) = places_of(arr)
+    places = np.delete(laid_out(places, arr, "A"), _plain_index(obj), axis)
+    return laid_out(entries(arr, places=places), places, "K")
 
 
 def _plain_index(obj: Any) -> Any:
@@ -167,36 +184,24 @@ def _places(obj: Any) -> Any:
 @handle(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """Insert slices before the places named."""
-    arr, axis = _flat(arr, axis)
-    n, values = arr.shape[axis], as_array(values).astype(arr.dtype)
-    places = np.arange(n)[obj] if isinstance(obj, slice) else _places(obj)
-    values = values.reshape((1,) * (arr.ndim - values.ndim) + values.shape)
-    single = places.ndim == 0
-    if places.dtype == np.bool_:
-        places = np.flatnonzero(places)
-    if single:
-        values = np.moveaxis(values, 0, axis)
-    number = values.shape[axis] if single or places.size == 1 else places.size
-    shape = (*arr.shape[:axis], number, *arr.shape[axis + 1 :])
-    new = np.arange(n, n + number)
-    order = np.insert(np.arange(n), places.reshape(()) if places.size == 1 else places, new)
-    joined = np.concatenate([arr, np.broadcast_to(values, shape)], axis)
-    return laid_out(_take(joined, order, axis), arr, "A")
+    arr = as_array(arr)
+    values = in_dtype(as_array(values), arr.dtype)
+    places, new = places_of(arr, values)
+    places = np.insert(laid_out(places, arr, "A"), _plain_index(obj), new, axis)
+    return laid_out(entries(arr, values, places=places), places, "K")
 
 
 @handle(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     """Repeat the flat array until it fills a shape."""
     shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
-    a = as_array(a).reshape(-1)
-    size = 1
-    for n in shape:
-        if n < 0:
-            raise ValueError("all elements of `new_shape` must be non-negative")
-        size *= n
+    a = as_array(a)
+    if any([n < 0 for n in shape]):
+        raise ValueError("all elements of `new_shape` must be non-negative")
+    size = math.prod(shape)
     if not a.size or not size:
         return np.zeros_like(a, shape=shape)
-    return a[np.arange(size) % a.size].reshape(shape)
+    return entries(a, places=(np.arange(size) % a.size).reshape(shape))
 
 
 @handle(np.trim_zeros)
@@ -445,10 +450,12 @@ def _depth(x: Any) -> int:
 def _joined(x: Any, axis: int, ndim: int) -> Any:
     if not isinstance(x, list):
         x = as_array(x)
-        return x.reshape((1,) * (ndim - x.ndim) + x.shape)
+        return x if x.ndim == ndim else x.reshape((1,) * (ndim - x.ndim) + x.shape)
     if not x:
         raise ValueError("List at arrays cannot be empty")
-    return np.concatenate([_joined(y, axis + 1, ndim) for y in x], axis)
+    parts = [_joined(y, axis + 1, ndim) for y in x]
+    fresh = len(parts) == 1 and isinstance(x[0], list)  # joined already
+    return parts[0] if fresh else HANDLERS[np.concatenate](parts, axis)
 
 
 def _widest(x: Any) -> int:
@@ -465,12 +472,27 @@ def block(arrays: Any) -> Any:
     return _joined(arrays, ndim - depth, ndim)
 
 
+def _off_grid(ct: Any, x_shape: Any, lengths: Any) -> Any:
+    return ct.sum(tuple([i for i, n in enumerate(lengths) if n == 1])).reshape(x_shape)
+
+
+# A coordinate at all points of a grid: the axes of length one are repeated.
+_over_grid: Primitive = linear(
+    "over_grid",
+    lambda x, lengths, shape: np.array(np.broadcast_to(x.reshape(lengths), shape), order="C"),
+    transpose=_off_grid,
+    batch=lambda x, lengths, shape: _over_grid(
+        x, lengths=(len(x), *lengths), shape=(len(x), *shape)
+    ),
+)
+
+
 @handle(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     """Return the coordinates of the points of a grid."""
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    arrays = [as_array(x).reshape(-1) for x in xi]
+    arrays = [as_array(x) for x in xi]
     axes = list(range(len(arrays)))
     if indexing == "xy" and len(arrays) > 1:
         axes[:2] = [1, 0]
@@ -478,9 +500,14 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     for x, axis in zip(arrays, axes):
         lengths = [1] * len(arrays)
         lengths[axis] = shape[axis] = x.size
-        found.append(x.reshape(tuple(lengths)))
-    grids = found if sparse else [np.broadcast_to(x, tuple(shape)) for x in found]
-    return tuple([np.copy(x, order="C") for x in grids] if copy else grids)
+        found.append(tuple(lengths))
+    if sparse:
+        grids = [x.reshape(lengths) for x, lengths in zip(arrays, found)]
+        return tuple([np.copy(x) for x in grids] if copy else grids)
+    full = tuple(shape)
+    if not copy:
+        return tuple([np.broadcast_to(x.reshape(n), full) for x, n in zip(arrays, found)])
+    return tuple([_over_grid(x, lengths=n, shape=full) for x, n in zip(arrays, found)])
 
 
 @handle(np.apply_along_axis)
@@ -488,12 +515,14 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
     """Apply a function to the 1-d slices along an axis, one by one."""
     arr = as_array(arr)
     axis = normalize_axis(axis, arr.ndim)
-    moved = np.moveaxis(arr, axis, -1)
+    moved = arr if axis == arr.ndim - 1 else np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
     if 0 in lead:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
     results = [as_array(func1d(moved[i], *args, **kwargs)) for i in np.ndindex(*lead)]
     inner = results[0].shape
+    if len(lead) == 1:  # the usual case, a table
+        return HANDLERS[np.stack](results, 0 if axis else len(inner))
     joined = np.stack(results).reshape((*lead, *inner))
     ends = tuple(range(len(lead), len(lead) + len(inner)))
     return np.moveaxis(joined, ends, tuple(range(axis, axis + len(inner))))
@@ -510,6 +539,27 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return a
 
 
+def _windows_of(x: Any, shape: Any, axes: Any) -> Any:
+    return np.lib.stride_tricks.sliding_window_view(x, shape, axes)
+
+
+def _windows_summed(ct: Any, x_shape: Any, shape: Any, axes: Any) -> Any:
+    n = math.prod(x_shape)
+    places = _windows_of(np.arange(n).reshape(x_shape), shape, axes).reshape(-1)
+    return scatter(ct.reshape(-1), index=(places,), shape=(n,)).reshape(x_shape)
+
+
+_windows: Primitive = linear(
+    "windows",
+    _windows_of,
+    transpose=_windows_summed,
+    batch=lambda x, shape, axes: _windows(x, shape=shape, axes=outside(axes)),
+)
+
+
+_windows.unview = lambda base, new, settings: read_only()
+
+
 @handle(np.lib.stride_tricks.sliding_window_view)
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
@@ -518,17 +568,15 @@ def sliding_window_view(
     x = as_array(x)
     shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
     given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
-    axes = [normalize_axis(i, x.ndim) for i in given]  # an axis may come twice
-    if len(shape) != len(axes):
-        raise ValueError(f"window_shape {shape} must have one entry for each of the axes {axes}")
+    axes = tuple([normalize_axis(i, x.ndim) for i in given])  # an axis may come twice
+    if not writeable:
+        return _windows(x, shape=shape, axes=axes)
+    _windows(x, shape=shape, axes=axes)  # raises for shapes and axes that are wrong
     for i, n in zip(axes, shape):
-        count = x.shape[i] - n + 1
-        if n < 0 or count < 1:
-            raise ValueError("window shape cannot be larger than input array shape")
-        places = np.arange(count)[:, None] + np.arange(n)
+        places = np.arange(x.shape[i] - n + 1)[:, None] + np.arange(n)
         windows = HOOKS["entries in place"](x, (slice(None),) * i + (places,))
         x = np.moveaxis(windows, i + 1, -1)
-    return x if writeable else np.broadcast_to(x, x.shape)
+    return x
 
 
 # --- sets ----------------------------------------------------------------------------------------
@@ -549,23 +597,28 @@ def unique(
     _, index, *rest = numpy_unique(
         settled(ar), True, return_inverse, return_counts, axis, **options
     )
-    found = (
-        ar.reshape(-1)[index] if axis is None else _take(ar, index, normalize_axis(axis, ar.ndim))
-    )
+    flat = axis is None
+    found = _flat_entries(ar, index) if flat else _take(ar, index, normalize_axis(axis, ar.ndim))
     results = (found, *([index] if return_index else []), *rest)
     return results if len(results) > 1 else found
 
 
 def _unique_tuple(fun: Any) -> None:
     """Declare one of the array API's four."""
+    kind = type(fun(np.zeros(1)))
+    fields = getattr(kind, "_fields", ())
+    numpy_unique: Any = np.unique
+    more = ["inverse_indices" in fields, "counts" in fields]
 
     @handle(fun)
     def unique_tuple(x: Any, /) -> Any:
-        plain = fun(settled(x))
-        values = unique(x, equal_nan=False)
-        if fun.__name__ != "unique_values":
-            return type(plain)(values, *plain[1:])
-        return values[np.searchsorted(settled(values), plain)]  # NumPy 2.3 does not sort them
+        plain = settled(x)
+        values, index, *rest = numpy_unique(plain, True, *more, equal_nan=False)
+        if not fields:
+            index = index[np.searchsorted(values, fun(plain))]  # NumPy 2.3 does not sort them
+            return _flat_entries(x, index)
+        indices = [index] if "indices" in fields else []
+        return kind(_flat_entries(x, index), *indices, *rest)
 
 
 for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_values"):
@@ -575,7 +628,22 @@ for _fun in existing("unique_all", "unique_counts", "unique_inverse", "unique_va
 @handle(np.union1d)
 def union1d(ar1: Any, ar2: Any) -> Any:
     """Return the entries that are in either array."""
-    return unique(np.concatenate([as_array(x).reshape(-1) for x in (ar1, ar2)]))
+    arrays, _, joined = _joined_entries(ar1, ar2)
+    return entries(*arrays, places=np.unique(joined, return_index=True)[1])
+
+
+def _joined_entries(*xs: Any) -> tuple[list[Any], list[Any], Any]:
+    """Return the arrays; the plain and flat ones under them; these joined."""
+    arrays = [as_array(x) for x in xs]
+    plain = [settled(x).reshape(-1) for x in arrays]
+    return arrays, plain, np.concatenate(plain)
+
+
+def _of_both(fun: Any, ar1: Any, ar2: Any, *options: Any) -> Any:
+    """Return the entries of two arrays that `fun` finds; the first of equal ones takes the derivative."""
+    arrays, plain, joined = _joined_entries(ar1, ar2)
+    order = joined.argsort(kind="stable")
+    return entries(*arrays, places=order[joined.searchsorted(fun(*plain, *options), sorter=order)])
 
 
 @handle(np.intersect1d)
@@ -584,24 +652,23 @@ def intersect1d(
 ) -> Any:
     """Return the entries that are in both arrays; those of the first take the derivative."""
     _, first, second = np.intersect1d(settled(ar1), settled(ar2), assume_unique, True)
-    found = as_array(ar1).reshape(-1)[first]
+    found = _flat_entries(as_array(ar1), first)
     return (found, first, second) if return_indices else found
 
 
 @handle(np.setdiff1d)
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Return the entries of the first array that are not in the second."""
-    first = as_array(ar1).reshape(-1) if assume_unique else unique(ar1)
-    return first[np.flatnonzero(np.isin(settled(first), settled(ar2), invert=True))]
+    ar1 = as_array(ar1)
+    first = settled(ar1).reshape(-1)
+    index = np.arange(first.size) if assume_unique else np.unique(first, return_index=True)[1]
+    return _flat_entries(ar1, index[np.isin(first[index], settled(ar2), invert=True)])
 
 
 @handle(np.setxor1d)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Return the entries that are in one array alone."""
-    parts = [as_array(x).reshape(-1) if assume_unique else unique(x) for x in (ar1, ar2)]
-    joined = np.concatenate(parts)
-    _, index, counts = np.unique(settled(joined), return_index=True, return_counts=True)
-    return joined[index[counts == 1]]
+    return _of_both(np.setxor1d, ar1, ar2, assume_unique)
 
 
 # --- comparisons: constants ----------------------------------------------------------------------
@@ -612,20 +679,13 @@ def _truth(x: Any) -> Any:
     return x if isinstance(x, Tracer) else bool(x)
 
 
+_isclose = constant(np.isclose)
+
+
 @handle(np.isclose)
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     """Tell which entries are equal within a tolerance."""
-    a, b = as_array(a), as_array(b)
-    if b.dtype.kind not in "fc":
-        b = b.astype(np.float64)
-    finite = np.isfinite(b)
-    a, b = a + np.zeros_like(b), b + np.zeros_like(a)
-    gap = np.where(
-        finite & np.isfinite(a), np.abs(np.where(finite, a - np.where(finite, b, 0), 0)), 0
-    )
-    near = (gap <= atol + rtol * np.abs(np.where(finite, b, 0))) & finite & np.isfinite(a)
-    same = near | (a == b)
-    return same | (np.isnan(a) & np.isnan(b)) if equal_nan else same
+    return _isclose(*[as_array(x) for x in (a, b, rtol, atol)], equal_nan=bool(equal_nan))
 
 
 @handle(np.allclose)
@@ -686,6 +746,8 @@ def argwhere(a: Any) -> Any:
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Return the indices that sort by several keys, the last first."""
     keys = [as_array(k) for k in keys]
+    if not any([is_mapped(k) for k in keys]):
+        return np.lexsort([settled(k) for k in keys], axis)
     axis = normalize_axis(axis, keys[0].ndim)
     order = np.argsort(keys[0], axis=axis, kind="stable")
     for key in keys[1:]:

@@ -18,23 +18,46 @@ from funcgrad.core import (
     replace,
     unsupported,
 )
-from funcgrad.primitives.axes import along, in_rows, laid_out, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import (
+    along,
+    in_dtype,
+    in_rows,
+    laid_out,
+    normalize_axes,
+    normalize_axis,
+)
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
-from funcgrad.primitives.indexing import _by_example
+from funcgrad.primitives.indexing import _by_example, in_order
 from funcgrad.primitives.statistics import _filled, is_mapped, no_out, settled
 
 # --- running sums and products -------------------------------------------------------------------
 
 
-def _from_the_end(ct: Any, axis: int) -> Any:
-    return np.flip(_cumsum(np.flip(ct, axis), axis=axis), axis)
+def _accumulated(ufunc: np.ufunc) -> Any:
+    """Return what accumulates along an axis, or over the flat array if that is None."""
+
+    def accumulate(x: Any, axis: Any) -> Any:
+        return ufunc.accumulate(x.reshape(-1), 0) if axis is None else ufunc.accumulate(x, axis)
+
+    return accumulate
+
+
+def _batch_running(x: Any, run: Any, axis: Any) -> Any:
+    if axis is None:
+        return run(x.reshape((len(x), math.prod(x.shape[1:]))), axis=1)
+    return run(x, axis=axis + 1)
+
+
+def _from_the_end(ct: Any, x_shape: Any, axis: Any) -> Any:
+    k = 0 if axis is None else axis
+    return np.flip(_cumsum(np.flip(ct, k), axis=k), k).reshape(x_shape)
 
 
 _cumsum: Primitive = linear(
     "cumsum",
-    lambda x, axis: np.add.accumulate(x, axis),
-    transpose=lambda ct, axis: _from_the_end(ct, axis),
-    batch=lambda x, axis: _cumsum(x, axis=axis + 1),
+    _accumulated(np.add),
+    transpose=_from_the_end,
+    batch=lambda x, axis: _batch_running(x, _cumsum, axis),
 )
 
 
@@ -58,24 +81,28 @@ def _before(x: Any) -> Any:
 
 # With P[j] the product before x[j], d(cumprod)[j] = x[j] d(cumprod)[j - 1] + P[j] dx[j]; its
 # transpose runs backwards. No division, so it is right at zeros.
-def _cumprod_vjp(ct: Any, x: Any, axis: int) -> Any:
+def _cumprod_vjp(ct: Any, x: Any, axis: Any) -> Any:
+    if axis is None:
+        return _cumprod_vjp(ct, x.reshape(-1), 0).reshape(x.shape)
     x, ct = np.moveaxis(x, axis, 0), np.moveaxis(ct, axis, 0)
     factors = np.concatenate([x[1:], np.ones_like(x[:1])])
     after = np.flip(recurrence(np.flip(factors, 0), np.flip(ct, 0)), 0)
     return np.moveaxis(_before(x) * after, 0, axis)
 
 
-def _cumprod_jvp(t: Any, x: Any, axis: int) -> Any:
+def _cumprod_jvp(t: Any, x: Any, axis: Any) -> Any:
+    if axis is None:
+        return _cumprod_jvp(t.reshape(-1), x.reshape(-1), 0)
     x, t = np.moveaxis(x, axis, 0), np.moveaxis(t, axis, 0)
     return np.moveaxis(recurrence(x, _before(x) * t), 0, axis)
 
 
 _cumprod: Primitive = primitive(
     "cumprod",
-    lambda x, axis: np.multiply.accumulate(x, axis),
+    _accumulated(np.multiply),
     vjp=(_cumprod_vjp,),
     jvp=(_cumprod_jvp,),
-    batch=lambda args, mapped, settings: _cumprod(*args, axis=settings["axis"] + 1),
+    batch=lambda args, mapped, settings: _batch_running(args[0], _cumprod, settings["axis"]),
 )
 
 
@@ -93,7 +120,8 @@ def _running(fun: Any, run: Any, fill: float | None = None) -> None:
     def accumulate(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         no_out(f"np.{fun.__name__}", out)
         a = _wide(fun, as_array(a) if fill is None else _filled(a, fill), dtype)
-        a, axis = along(a, axis)
+        if axis is not None:
+            a, axis = along(a, axis)
         return run(a, axis=axis)
 
 
@@ -187,12 +215,15 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 @handle(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Return the differences of neighbours in the flat array, with more numbers at either end."""
-    ary = as_array(ary).reshape(-1)
+    ary = as_array(ary)
+    steps = _diff(ary if ary.ndim == 1 else ary.reshape(-1), axis=0)
+    if to_begin is None and to_end is None:
+        return steps
     ends = [
         () if x is None else (_fitting(x, name, ary.dtype),)
         for x, name in ((to_begin, "to_begin"), (to_end, "to_end"))
     ]
-    return np.concatenate([*ends[0], ary[1:] - ary[:-1], *ends[1]])
+    return np.concatenate([*ends[0], steps, *ends[1]])
 
 
 def _fitting(x: Any, name: str, dtype: Any) -> Any:
@@ -227,13 +258,17 @@ def _spacing(places: Any, n: int) -> Any:
     return steps if is_traced(steps) or np.any(steps != steps[0]) else steps[0]
 
 
-def _slopes(f: Any, d: Any, edge_order: int) -> Any:
-    """Return the derivative along axis 0, as np.gradient: central inside, one-sided at the ends."""
-    if len(f) < edge_order + 1:
+def _check_length(n: int, edge_order: int) -> None:
+    if n < edge_order + 1:
         raise ValueError(
             "Shape of array too small to calculate a numerical gradient, "
             "at least (edge_order + 1) elements are required."
         )
+
+
+def _slopes(f: Any, d: Any, edge_order: int) -> Any:
+    """Return the derivative along axis 0, as np.gradient: central inside, one-sided at the ends."""
+    _check_length(len(f), edge_order)
     if np.ndim(d) == 0:
         inside = (f[2:] - f[:-2]) / (2.0 * d)
         first, last = d, d
@@ -256,6 +291,51 @@ def _edge(d: Any, e: Any, f0: Any, f1: Any, f2: Any) -> Any:
     return -(2.0 * d + e) / (d * (d + e)) * f0 + (d + e) / (d * e) * f1 - d / (e * (d + e)) * f2
 
 
+_EDGES = {1: (-1.0, 1.0), 2: (-1.5, 2.0, -0.5)}  # the weights of the slope at the first entry
+
+
+def _gradient_transposed(ct: Any, d: Any, axis: int, edge_order: int) -> Any:
+    """Return the sums of the cotangents of the slopes that each entry takes part in."""
+    ct = np.moveaxis(ct, axis, 0) / d
+    weights = np.array(_EDGES[edge_order], ct.real.dtype).reshape((-1,) + (1,) * (ct.ndim - 1))
+    inside = ct[1:-1] / 2
+    two = np.zeros_like(ct[:2])
+    g = np.concatenate([two, inside]) - np.concatenate([inside, two])
+    rest = np.zeros_like(ct[edge_order + 1 :])
+    g = g + np.concatenate([weights * ct[:1], rest])
+    g = g - np.concatenate([rest, weights[::-1] * ct[-1:]])
+    return np.moveaxis(g, 0, axis)
+
+
+def _gradient_value(x: Any, d: Any, axis: int, edge_order: int) -> Any:
+    """Return what np.gradient does along one axis, in half the time on small arrays."""
+    out = np.empty(x.shape, x.dtype)
+    x, slopes = x.swapaxes(0, axis), out.swapaxes(0, axis)
+    _check_length(len(x), edge_order)
+    slopes[1:-1] = (x[2:] - x[:-2]) / (2.0 * d)
+    if edge_order == 1:
+        slopes[0], slopes[-1] = (x[1] - x[0]) / d, (x[-1] - x[-2]) / d
+    else:
+        slopes[0] = -1.5 / d * x[0] + 2.0 / d * x[1] - 0.5 / d * x[2]
+        slopes[-1] = 0.5 / d * x[-3] - 2.0 / d * x[-2] + 1.5 / d * x[-1]
+    return out
+
+
+_gradient: Primitive = linear(
+    "gradient",
+    _gradient_value,
+    transpose=_gradient_transposed,
+    batch=lambda x, d, axis, edge_order: _gradient(x, d=d, axis=axis + 1, edge_order=edge_order),
+)
+
+
+def _slopes_along(f: Any, axis: int, d: Any, edge_order: int) -> Any:
+    if isinstance(d, (int, float)) and f.dtype.char != "e":
+        return _gradient(f, d=d, axis=axis, edge_order=edge_order)
+    slopes = in_rows(np.moveaxis(_slopes(np.moveaxis(f, axis, 0), d, edge_order), 0, axis))
+    return in_dtype(slopes, f.dtype)
+
+
 @handle(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Return the slopes along each axis by differences of neighbours."""
@@ -265,12 +345,29 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     if f.dtype.kind not in "fc":
         f = f.astype(np.float64)
     axes = normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), f.ndim)
-    slopes = [
-        laid_out(in_rows(np.moveaxis(_slopes(np.moveaxis(f, i, 0), d, edge_order), 0, i)), f, "K")
-        for i, d in zip(axes, _spacings(f, varargs, axes))
-    ]
-    slopes = [x if x.dtype == f.dtype else x.astype(f.dtype) for x in slopes]
+    spacings = zip(axes, _spacings(f, varargs, axes))
+    slopes = [laid_out(in_rows(_slopes_along(f, i, d, edge_order)), f, "K") for i, d in spacings]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def _trapezoid_weights(n: int, dx: Any) -> Any:
+    weights = np.full(n, dx)
+    weights[:1] /= 2
+    weights[-1:] /= 2
+    return weights if n > 1 else weights * 0
+
+
+def _trapezoid_transposed(ct: Any, x_shape: Any, dx: Any, axis: int) -> Any:
+    weights = _trapezoid_weights(x_shape[axis], dx).astype(ct.real.dtype)
+    return np.expand_dims(ct, axis) * weights.reshape((-1,) + (1,) * (ct.ndim - axis))
+
+
+_trapezoid: Primitive = linear(
+    "trapezoid",
+    lambda x, dx, axis: np.trapezoid(x, None, dx, axis),
+    transpose=_trapezoid_transposed,
+    batch=lambda x, dx, axis: _trapezoid(x, dx=dx, axis=axis + 1),
+)
 
 
 @handle(np.trapezoid)
@@ -278,6 +375,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integrate by the trapezoidal rule."""
     y = as_array(y)
     axis = normalize_axis(axis, y.ndim)
+    if x is None and isinstance(dx, (int, float)) and y.dtype.kind in "fc":
+        return _trapezoid(y, dx=float(dx), axis=axis)
     width = dx
     if x is not None:
         x = as_array(x)
@@ -287,11 +386,24 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return (width * (_between(y, 1, None, axis) + _between(y, None, -1, axis)) / 2.0).sum(axis)
 
 
+_unwrap: Primitive = primitive(
+    "unwrap",
+    lambda x, discont, axis, period: np.unwrap(x, discont, axis, period=period),
+    vjp=(lambda ct: ct,),
+    jvp=(lambda t: t,),
+    batch=lambda args, mapped, settings: _unwrap(
+        *args, **{**settings, "axis": settings["axis"] + 1}
+    ),
+)
+
+
 @handle(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
     """Take jumps of more than half a period out; what is added is constant."""
     p = as_array(p)
     axis = normalize_axis(axis, p.ndim)
+    if p.dtype.kind == "f" and _are_numbers(period, discont):
+        return _unwrap(p, discont=discont, axis=axis, period=period)
     steps = np.diff(p, axis=axis)
     half = period / 2
     wrapped = np.mod(steps + half, period) - half
@@ -299,6 +411,11 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     change = np.where(np.abs(steps) < (half if discont is None else discont), 0, wrapped - steps)
     rest = _between(p, 1, None, axis) + np.cumsum(change, axis)
     return np.concatenate([_between(p, None, 1, axis).astype(rest.dtype), rest], axis)
+
+
+def _are_numbers(*xs: Any) -> bool:
+    """Tell whether all are Python numbers or None: settings."""
+    return all([x is None or isinstance(x, (int, float)) for x in xs])
 
 
 # --- convolution ---------------------------------------------------------------------------------
@@ -337,7 +454,8 @@ def _overlapping(x: Any, y: Any, n: int) -> Any:
 
 
 def _sequence(x: Any, name: str) -> Any:
-    x = np.atleast_1d(x)
+    x = as_array(x)
+    x = x if x.ndim else x.reshape(1)
     if x.ndim != 1:
         raise ValueError("object too deep for desired array")
     if not len(x):
@@ -370,7 +488,7 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """Correlate two sequences; the second is conjugated."""
     a, v = _sequence(a, "first array argument"), _sequence(v, "second array argument")
-    full = _convolve(a, np.flip(v.conj()))
+    full = _convolve(a, (v.conj() if v.dtype.kind == "c" else v)[::-1])
     return _part(full, len(a), len(v), mode, len(a) < len(v))
 
 
@@ -489,8 +607,9 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """Interpolate linearly; at a point of the table the slope is that of the interval above it."""
-    x, xp, fp = as_array(x).astype(np.float64), as_array(xp).astype(np.float64), as_array(fp)
-    fp = fp.astype(np.complex128 if fp.dtype.kind == "c" else np.float64)
+    double = np.dtype(np.float64)
+    x, xp, fp = in_dtype(as_array(x), double), in_dtype(as_array(xp), double), as_array(fp)
+    fp = in_dtype(fp, np.dtype(np.complex128) if fp.dtype.kind == "c" else double)
     if xp.ndim != 1 or fp.ndim != 1:
         raise ValueError("Data points must be 1-D sequences")
     if len(xp) != len(fp):
@@ -590,6 +709,15 @@ def i0(x: Any) -> Any:
     return _i0(x, order=0)
 
 
+_nan_to_num: Primitive = primitive(
+    "nan_to_num",
+    lambda x, **numbers: np.nan_to_num(x, **numbers),
+    vjp=(lambda ct, x: np.where(np.isfinite(x), ct, 0),),
+    jvp=(lambda t, x: np.where(np.isfinite(x), t, 0),),
+    batch=lambda args, mapped, settings: _nan_to_num(*args, **settings),
+)
+
+
 @handle(np.nan_to_num)
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
@@ -604,6 +732,8 @@ def nan_to_num(
         )
     if x.dtype.kind != "f":
         return x
+    if _are_numbers(nan, posinf, neginf):
+        return _nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
     limits = np.finfo(x.dtype)
     posinf = limits.max if posinf is None else posinf
     neginf = limits.min if neginf is None else neginf
@@ -660,8 +790,7 @@ def partition(
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    result = np.take_along_axis(a, argpartition(a, kth, axis, kind, order), axis)
-    return laid_out(in_rows(result), a, "K")
+    return laid_out(in_rows(in_order(a, argpartition(a, kth, axis, kind, order), axis)), a, "K")
 
 
 # --- ranges --------------------------------------------------------------------------------------
@@ -710,14 +839,14 @@ def linspace(
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     start, stop = [as_array(x) if isinstance(x, (list, tuple)) else x for x in (start, stop)]
-    kind = np.result_type(start, stop, float(num))
-    start, stop = [as_array(x).astype(kind) for x in (start, stop)]
+    kind = HANDLERS[np.result_type](start, stop, float(num))
+    start, stop = [in_dtype(as_array(x), kind) for x in (start, stop)]
     if start.shape != stop.shape:
         start, stop = np.broadcast_arrays(start, stop)
     y = _linspace(start, stop, num=num, endpoint=endpoint)
     y = np.moveaxis(y, 0, axis) if axis else y
     if dtype is not None:
-        y = (np.floor(y) if np.dtype(dtype).kind in "iu" else y).astype(dtype)
+        y = in_dtype(np.floor(y) if np.dtype(dtype).kind in "iu" else y, np.dtype(dtype))
     if not retstep:
         return y
     parts = num - 1 if endpoint else num

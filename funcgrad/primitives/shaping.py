@@ -1,6 +1,8 @@
 """Shapes: reshaping, moving and repeating axes, joining and splitting."""
 
+import functools
 import itertools
+import math
 import operator
 from typing import Any
 
@@ -21,6 +23,7 @@ from funcgrad.primitives.axes import (
     along,
     example,
     in_rows,
+    joined_rows,
     normalize_axes,
     normalize_axis,
     outside,
@@ -77,12 +80,19 @@ _flip = linear(
 )
 _flip.unview = lambda base, new, settings: np.flip(new, settings["axis"])
 _broadcast_to.unview = lambda base, new, settings: read_only()
-_roll = linear(
-    "roll",
-    np.roll,
-    transpose=lambda ct, shift, axis: np.roll(ct, tuple([-s for s in shift]), axis),
-    batch=lambda x, shift, axis: np.roll(x, shift, outside(axis)),
-)
+
+
+def _batch_roll(x: Any, shift: Any, axis: Any) -> Any:
+    if axis is None:
+        return np.roll(x.reshape((len(x), math.prod(x.shape[1:]))), shift, 1).reshape(x.shape)
+    return np.roll(x, shift, outside(axis))
+
+
+def _rolled_back(ct: Any, shift: Any, axis: Any) -> Any:
+    return np.roll(ct, -shift if axis is None else tuple([-s for s in shift]), axis)
+
+
+_roll = linear("roll", np.roll, transpose=_rolled_back, batch=_batch_roll)
 
 
 def _repeats_summed(ct: Any, x_shape: Any, times: int, axis: int) -> Any:
@@ -97,21 +107,28 @@ _repeat = linear(
 )
 
 
+def _tiles_summed(ct: Any, x_shape: Any, reps: Any) -> Any:
+    ndim = len(reps)
+    lengths = (1,) * (ndim - len(x_shape)) + x_shape
+    pairs = [n for pair in zip(reps, lengths, strict=True) for n in pair]
+    return ct.reshape(pairs).sum(tuple(range(0, 2 * ndim, 2))).reshape(x_shape)
+
+
+def _batch_tile(x: Any, reps: Any) -> Any:
+    x = x.reshape((len(x),) + (1,) * (len(reps) + 1 - x.ndim) + x.shape[1:])
+    return np.tile(x, (1, *reps))
+
+
+_tile = linear("tile", np.tile, transpose=_tiles_summed, batch=_batch_tile)
+
+
 class _Join(Primitive):
     """Concatenate: linear in any number of arrays; each takes back its slice of the cotangent."""
 
     __slots__ = ()
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            axis = settings["axis"]
-            start = 0
-            for x in args[:i]:
-                start += x.shape[axis]
-            return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
-
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
-        return _take_slice, keep
+        return _take_slice, _keep_slice(i)
 
     def push(self, i: int) -> Any:
         def push(t: Any, ans: Any, args: tuple[Any, ...], settings: Any) -> Any:
@@ -119,6 +136,21 @@ class _Join(Primitive):
             return self(*parts, **settings)
 
         return push
+
+
+@functools.cache
+def _keep_slice(i: int) -> Any:
+    """Return what tells where argument `i` stands along the axis."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        axis = settings["axis"]
+        start = 0
+        for x in args[:i]:
+            start += x.shape[axis]
+        return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
 
 
 def _take_slice(ct: Any, index: Any) -> Any:
@@ -140,13 +172,50 @@ class _Stack(_Join):
     __slots__ = ()
 
     def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            return (*(slice(None),) * settings["axis"], i)
-
-        keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
-        return _take_slice, keep
+        return _take_slice, _keep_place(i)
 
 
+@functools.cache
+def _keep_place(i: int) -> Any:
+    """Return what tells where argument `i` stands along the new axis."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        return (*(slice(None),) * settings["axis"], i)
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
+
+
+class _Chain(_Join):
+    """Concatenate the flat arrays."""
+
+    __slots__ = ()
+
+    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        return _take_part, _keep_part(i)
+
+
+@functools.cache
+def _keep_part(i: int) -> Any:
+    """Return what tells where the entries of argument `i` stand."""
+
+    def keep(ans: Any, args: Any, settings: Any) -> Any:
+        start = 0
+        for x in args[:i]:
+            start += x.size
+        return slice(start, start + args[i].size), args[i].shape
+
+    keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
+    return keep
+
+
+def _take_part(ct: Any, kept: Any) -> Any:
+    places, shape = kept
+    return ct[places].reshape(shape)
+
+
+_chain = register(_Chain("chain", lambda *xs: np.concatenate(xs, None), ("*xs",)))
+_chain.pulls = (_take_part,)
 _stack = register(_Stack("stack", lambda *xs, axis: np.stack(xs, axis), ("*xs",)))
 
 
@@ -158,6 +227,11 @@ def _batch_stack(args: Any, mapped: Any, settings: Any) -> Any:
     return np.stack(xs, settings["axis"] + 1)
 
 
+def _batch_chain(args: Any, mapped: Any, settings: Any) -> Any:
+    return joined_rows(args, mapped)
+
+
+_chain.batch = _batch_chain
 _stack.pulls = (_take_slice,)
 _stack.batch = _batch_stack
 _concatenate.pulls = (_take_slice,)
@@ -198,8 +272,14 @@ def _by_strides(a: Any) -> Any:
 
 def _full_shape(a: Any, shape: Any) -> Any:
     """Return `shape` with -1 worked out, so that it can be applied under vmap."""
-    if type(shape) is int and shape == -1:
-        return (a.size,)
+    if type(shape) is int:
+        return (a.size if shape == -1 else shape,)
+    if type(shape) is tuple:
+        for n in shape:  # a loop, not all(): half the time
+            if type(n) is not int or n < 0:
+                break
+        else:
+            return shape
     many = isinstance(shape, (tuple, list)) or np.ndim(shape) == 1
     shape = tuple([operator.index(n) for n in shape]) if many else (operator.index(shape),)
     if -1 not in shape:
@@ -217,6 +297,8 @@ def ravel(a: Any, order: str = "C") -> Any:
     """Return a flat array."""
     a = as_array(a)
     flags = example(a).flags
+    if order == "C" and flags.c_contiguous:
+        return _reshape(a, shape=(a.size,))
     if order == "K" and not (flags.c_contiguous or flags.f_contiguous):
         return np.copy(_by_strides(a).reshape(-1))
     order = memory_order(a) if order in ("A", "K") else order
@@ -229,7 +311,9 @@ def ravel(a: Any, order: str = "C") -> Any:
 def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
     a = as_array(a)
-    axes = tuple(range(a.ndim)[::-1]) if axes is None else normalize_axes(tuple(axes), a.ndim)
+    if axes is None:
+        return _transpose(a, axes=tuple(range(a.ndim - 1, -1, -1)))
+    axes = normalize_axes(tuple(axes), a.ndim)
     if len(axes) != a.ndim:
         raise ValueError("axes don't match array")
     return _transpose(a, axes=axes)
@@ -349,14 +433,7 @@ def tile(A: Any, reps: Any) -> Any:
     """Repeat an array as a whole along its axes."""
     a = as_array(A)
     reps = tuple(reps) if isinstance(reps, (tuple, list, np.ndarray)) else (reps,)
-    ndim = len(reps) if len(reps) > a.ndim else a.ndim
-    shape = (1,) * (ndim - a.ndim) + a.shape
-    reps = (1,) * (ndim - len(reps)) + tuple([int(r) for r in reps])
-    split = [n for pair in zip((1,) * ndim, shape, strict=True) for n in pair]
-    wide = [n for pair in zip(reps, shape, strict=True) for n in pair]
-    full = [r * n for r, n in zip(reps, shape, strict=True)]
-    tiled = broadcast_to(a.reshape(split), wide).reshape(full)
-    return np.copy(tiled, order="C") if a.size == tiled.size else tiled  # else it is one already
+    return _tile(a, reps=(1,) * (a.ndim - len(reps)) + tuple([int(r) for r in reps]))
 
 
 @handle(np.flip)
@@ -374,6 +451,8 @@ handle(np.fliplr)(lambda m: flip(m, 1))
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Shift along axes, what leaves at one end comes in at the other."""
     a = as_array(a)
+    if axis is None and np.ndim(shift) == 0:
+        return _roll(a, shift=operator.index(shift), axis=None)
     if axis is None:
         return roll(a.reshape(-1), shift, 0).reshape(a.shape)
     if isinstance(shift, int) and isinstance(axis, int):  # broadcasting them takes 10 us
@@ -393,10 +472,10 @@ def _listed(arrays: Any) -> list[Any]:
     return [as_array(x) for x in arrays]
 
 
-def _join(join: Any, arrays: list[Any], axis: int, out: Any, dtype: Any, casting: Any) -> Any:
+def _join(join: Any, arrays: list[Any], where: Any, out: Any, dtype: Any, casting: Any) -> Any:
     if out is not None:
         unsupported(f"np.{join.name} with out=", "use the returned value")
-    joined = join(*arrays, axis=axis)
+    joined = join(*arrays, **where)
     if dtype is None:
         return joined
     for x in arrays:
@@ -415,11 +494,11 @@ def concatenate(
     """Join along an axis."""
     arrays = _listed(arrays)
     if axis is None:
-        arrays, axis = [x.reshape(-1) for x in arrays], 0
-    if any(not x.ndim for x in arrays):
+        return _join(_chain, arrays, {}, out, dtype, casting)
+    if not all([x.ndim for x in arrays]):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     axis = normalize_axis(axis, arrays[0].ndim)
-    return _join(_concatenate, arrays, axis, out, dtype, casting)
+    return _join(_concatenate, arrays, {"axis": axis}, out, dtype, casting)
 
 
 @handle(np.stack)
@@ -431,7 +510,7 @@ def stack(
     if len({x.shape for x in arrays}) != 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalize_axis(axis, arrays[0].ndim + 1)
-    return _join(_stack, arrays, axis, out, dtype, casting)
+    return _join(_stack, arrays, {"axis": axis}, out, dtype, casting)
 
 
 @handle(np.vstack)
@@ -450,7 +529,10 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
 @handle(np.dstack)
 def dstack(tup: Any) -> Any:
     """Join along the third axis."""
-    return concatenate([np.atleast_3d(x) for x in _listed(tup)], 2)
+    arrays = _listed(tup)
+    if arrays[0].ndim == 2 and len({x.shape for x in arrays}) == 1:
+        return _stack(*arrays, axis=2)
+    return concatenate([np.atleast_3d(x) for x in arrays], 2)
 
 
 @handle(np.column_stack)

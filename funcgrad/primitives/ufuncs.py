@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import Primitive, handle, unsupported
+from funcgrad.core import HANDLERS, Primitive, handle, unsupported
 from funcgrad.primitives.axes import as_number
 from funcgrad.primitives.families import constant, elementwise
 
@@ -178,26 +178,30 @@ elementwise(
 elementwise(np.ldexp, lambda ct, y: np.ldexp(ct, y), None)
 elementwise(np.nextafter, 1, None)
 _exponent = constant(lambda x: np.frexp(x)[1], name="frexp_exponent")
+_mantissa = elementwise(
+    lambda x: np.frexp(x)[0],
+    lambda ct, x: np.ldexp(ct, -np.frexp(x)[1]),
+    name="frexp_mantissa",
+)
+_fraction = elementwise(lambda x: np.modf(x)[0], 1, name="modf_fraction")
 
 
 @handle(np.frexp)
 def frexp(x: Any) -> Any:
     """Return the mantissa x 2 ** -exponent and the exponent, a constant."""
-    exponent = _exponent(x)
-    return np.ldexp(x, -exponent), exponent
+    return _mantissa(x), _exponent(x)
 
 
 @handle(np.modf)
 def modf(x: Any) -> Any:
     """Return the fractional part, with derivative one, and the integral part, a constant."""
-    whole = np.trunc(x)
-    return as_number(np.where(np.isinf(x), np.copysign(0, x), x - whole)), whole
+    return _fraction(x), HANDLERS[np.trunc](x)
 
 
 @handle(np.divmod)
 def divmod(x: Any, y: Any) -> Any:
     """Return the floored quotient, a constant, and the remainder."""
-    return np.floor_divide(x, y), np.remainder(x, y)
+    return HANDLERS[np.floor_divide](x, y), HANDLERS[np.remainder](x, y)
 
 
 # --- piecewise constant --------------------------------------------------------------------------

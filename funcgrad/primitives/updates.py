@@ -4,10 +4,12 @@ Into a traced array they write as `y[index] = v` does, which `writing.py` owns; 
 cannot go into a plain one.
 """
 
+import math
 from typing import Any, NoReturn
 
 import numpy as np
 
+from funcgrad.backward import is_basic
 from funcgrad.core import (
     HANDLERS,
     HOOKS,
@@ -15,13 +17,21 @@ from funcgrad.core import (
     as_array,
     dotted_name,
     handle,
+    is_number,
     replace,
     unsupported,
 )
-from funcgrad.primitives.axes import normalize_axis
-from funcgrad.primitives.indexing import along_axis, mark_mapped, plain_index, scatter
+from funcgrad.primitives.axes import in_dtype, normalize_axis
+from funcgrad.primitives.indexing import (
+    SMALL,
+    along_axis,
+    entries,
+    mark_mapped,
+    places_of,
+    plain_index,
+    scatter,
+)
 from funcgrad.primitives.statistics import settled
-from funcgrad.reverse import is_basic
 
 
 def _refuse_plain(name: str) -> NoReturn:
@@ -34,7 +44,7 @@ def _refuse_plain(name: str) -> NoReturn:
 
 
 def _check_casting(value: Any, target: Any, casting: Any = "same_kind") -> None:
-    if not np.can_cast(value.dtype, target.dtype, casting):
+    if value.dtype != target.dtype and not np.can_cast(value.dtype, target.dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {value.dtype!r} to {target.dtype!r} according to the rule "
             f"{casting!r}"
@@ -43,20 +53,45 @@ def _check_casting(value: Any, target: Any, casting: Any = "same_kind") -> None:
 
 def _cycled(values: Any, size: int) -> Any:
     """Return the first `size` of the values, which start again when they are used up."""
-    values = as_array(values).reshape(-1)
-    return values if values.size in (1, size) else values[np.arange(size) % values.size]
+    if values.size == 1 or (values.size == size and values.ndim == 1):
+        return values if values.ndim < 2 else values.reshape(-1)
+    return entries(values, places=np.arange(size) % values.size)
+
+
+def _rewrite(a: Any, values: Any, write: Any) -> bool:
+    """Let `write` put the places of the values among those of a small array; tell whether that was done.
+
+    One record reads the entries from there, in place of two or three.
+    """
+    if a.size > SMALL or values.size > SMALL or is_number(a) or values.dtype.kind == "O":
+        return False
+    places, new = places_of(a, values)
+    write(places, new)
+    replace(a, entries(a, in_dtype(values, a.dtype), places=places))
+    return True
 
 
 # --- at places of the flat array -----------------------------------------------------------------
 
 
+def _index_of(places: Any, shape: Any) -> Any:
+    """Return the index of places of the flat array."""
+    if len(shape) == 1:
+        return places
+    return np.unravel_index(places, shape) if shape else ...
+
+
 def write_flat(y: Any, index: Any, values: Any) -> None:
     """Write into `y.flat[index]`; values that run out start again."""
-    flat = HANDLERS[np.copy](y.reshape(-1))
-    chosen = index if isinstance(index, Tracer) else np.arange(y.size)[index]
-    if chosen.size and np.size(values):
-        values = np.broadcast_to(_cycled(values, chosen.size), chosen.size)
-        flat[index] = values.reshape(chosen.shape)
+    values = as_array(values)
+    if not isinstance(index, Tracer):
+        places = np.arange(y.size)[index].reshape(-1)
+        if places.size and values.size:
+            y[_index_of(places, y.shape)] = _cycled(values, places.size)
+    elif index.size and values.size:
+        flat = HANDLERS[np.copy](y.reshape(-1))
+        values = np.broadcast_to(_cycled(values, index.size), index.size)
+        flat[index] = values.reshape(index.shape)
         y[...] = flat.reshape(y.shape)
 
 
@@ -68,7 +103,12 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write at places of the flat array."""
     if not isinstance(a, Tracer):
         _refuse_plain("np.put")
-    ind = as_array(ind).reshape(-1)
+    ind, v = as_array(ind), as_array(v)
+    _check_casting(v, a)
+    plain = ind.size and not isinstance(ind, Tracer)
+    if plain and _rewrite(a, v, lambda x, new: x.put(ind, new, mode)):
+        return
+    ind = ind.reshape(-1)
     if mode == "wrap":
         ind = ind % a.size
     elif mode == "clip":
@@ -86,7 +126,11 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         raise ValueError("array must be at least 2-d")
     if a.ndim > 2 and len(set(a.shape)) > 1:
         raise ValueError("All dimensions of input must be of equal length")
-    step = 1 + sum([int(np.prod(a.shape[k:])) for k in range(1, a.ndim)])
+    val = as_array(val)
+    _check_casting(val, a)
+    if _rewrite(a, val, lambda x, new: np.fill_diagonal(x, new, wrap)):
+        return
+    step = 1 + sum([math.prod(a.shape[k:]) for k in range(1, a.ndim)])
     end = a.shape[1] * a.shape[1] if a.ndim == 2 and not wrap else None
     write_flat(a, slice(None, end, step), val)
 
@@ -115,9 +159,14 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         src = dst.dtype.type(src)  # a Python number takes the dtype of the array
     src = as_array(src)
     _check_casting(src, dst, casting)
-    if where is not True:
-        src = np.where(where, src.astype(dst.dtype), dst)
-    dst[...] = src
+    if where is True:
+        dst[...] = src
+        return
+    new = np.where(where, in_dtype(src, dst.dtype), dst)
+    if dst.shape and new.shape == dst.shape:
+        replace(dst, new)
+    else:
+        dst[...] = new
 
 
 @handle(np.putmask)
@@ -129,9 +178,16 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     if mask.size != a.size:
         raise ValueError("putmask: mask and data must be the same size")
     _check_casting(values, a)
-    if a.size and values.size:
-        values = np.broadcast_to(_cycled(values, a.size), a.size).reshape(a.shape)
-        copyto(a, values, where=mask.reshape(a.shape) != 0)
+    if not a.size or not values.size:
+        return
+    plain = not isinstance(mask, Tracer)
+    if plain and _rewrite(a, values, lambda x, new: np.putmask(x, mask, new)):
+        return
+    if values.size > 1 and values.shape != a.shape:
+        places = (np.arange(a.size) % values.size).reshape(a.shape)
+        values = entries(values, places=places)
+    mask = mask if mask.shape == a.shape else mask.reshape(a.shape)
+    copyto(a, values if values.size > 1 else values.reshape(()), where=mask != 0)
 
 
 @handle(np.place)
@@ -139,14 +195,18 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     """Write the k-th of the (repeated) values at the k-th place where the mask is true."""
     if not isinstance(arr, Tracer):
         _refuse_plain("np.place")
-    mask, vals = as_array(mask), as_array(vals).reshape(-1)
+    mask, vals = as_array(mask), as_array(vals)
     if mask.size != arr.size:
         raise ValueError("place: mask and data must be the same size")
     if not vals.size:
         if np.any(settled(mask)):
             raise ValueError("Cannot insert from an empty array!")
         return
+    plain = not isinstance(mask, Tracer)
+    if plain and _rewrite(arr, vals, lambda x, new: np.place(x, mask, new)):
+        return
     chosen = mask.reshape(-1) != 0
+    vals = vals if vals.ndim == 1 else vals.reshape(-1)
     rank = np.maximum(np.cumsum(chosen) - 1, 0) % vals.size
     copyto(arr, np.take(vals, rank).reshape(arr.shape), "unsafe", chosen.reshape(arr.shape))
 

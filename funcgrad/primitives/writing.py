@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import ACCUMULATES, is_basic
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, concrete, find_trace, is_number
 from funcgrad.handles import has_views, write
 from funcgrad.primitives.families import register
 from funcgrad.primitives.indexing import batched_index, getitem, plain_index, splits_arrays
-from funcgrad.reverse import ACCUMULATES, TapeTracer, is_basic
+from funcgrad.reverse import Edge, TapeTracer
 
 # --- the primitive: x with x[index] = v ----------------------------------------------------------
 
@@ -151,11 +152,10 @@ def _write_in_place(y: Any, index: Any, v: Any) -> bool:
         return False
     y.value[index] = value
     tape = y._trace
-    node = len(tape.records)
-    rest = (y.node, _pull_rest, (index, node), ACCUMULATES)
-    entries = (v.node, _pull_entries, (index, value.shape), None) if traced else None
-    tape.append((entries, rest) if entries else (rest,))
-    y.node = node
+    edges: list[Edge] = [(y.node, _pull_rest, (index, tape.nodes), ACCUMULATES)]
+    if traced:
+        edges.append((v.node, _pull_entries, (index, value.shape), None))
+    y.node = tape.add(edges)
     return True
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from funcgrad import custom_vjp, debug_nans, grad, hessian, jvp, nn, value_and_grad, vjp, vmap
+from funcgrad import custom_vjp, debug_nans, grad, hessian, jvp, nn, tree, value_and_grad, vjp, vmap
 from funcgrad.errors import MutatedConstantError, NonFiniteError
 from funcgrad.nn.fused import Fused
+from funcgrad.nn.recurrence import gru_states, lstm_states, rnn_states
 
 CALLS = []
 
@@ -122,11 +123,12 @@ def test_it_composes_with_custom_rules():
     assert grad(lambda x: double(x) + root_times(x, 2.0))(4.0) == pytest.approx(100.5)
 
 
+@pytest.mark.parametrize("samples", [4, 64])  # few rows, and many short ones
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_passes_of_the_cross_entropy_are_those_of_its_code(reduction, smoothing, rng):
-    labels = np.array([0, 2, 1, 1])
-    z = rng.normal(size=(4, 3)) * 50
+def test_the_passes_of_the_cross_entropy_are_those_of_its_code(reduction, smoothing, samples, rng):
+    labels = rng.integers(3, size=samples)
+    z = rng.normal(size=(samples, 3)) * 50
 
     def loss(z):
         losses = nn.softmax_cross_entropy(z, labels, label_smoothing=smoothing, reduction=reduction)
@@ -134,5 +136,94 @@ def test_the_passes_of_the_cross_entropy_are_those_of_its_code(reduction, smooth
 
     value, g = value_and_grad(loss)(z)
     assert value == pytest.approx(loss(z), rel=1e-14)
-    tangents = [jvp(loss, (z,), (t.reshape(4, 3),))[1] for t in np.eye(12)]
-    np.testing.assert_allclose(g.reshape(-1), tangents, rtol=1e-11, atol=1e-13)
+    tangents = [jvp(loss, (z,), (t.reshape(z.shape),))[1] for t in np.eye(z.size)]
+    rounding = 4e-16 * np.abs(tangents).max()  # of p - 1, times the cotangent
+    np.testing.assert_allclose(g.reshape(-1), tangents, rtol=1e-11, atol=rounding)
+
+
+RECURRENCES = {
+    "rnn": (rnn_states, 1, 1, {"activation": "tanh"}),
+    "relu": (rnn_states, 1, 1, {"activation": "relu"}),
+    "gru": (gru_states, 3, 2, {}),  # the bias b_n, then h
+    "lstm": (lstm_states, 4, 2, {}),  # h and c
+}
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_the_passes_of_the_recurrences_are_those_of_their_code(name, every, rng):
+    states, gates, more, settings = RECURRENCES[name]
+    starts = [(4,), (2, 4)] if name == "gru" else [(2, 4)] * more
+    shapes = [(2, 5, 3), (3, 4 * gates), (4 * gates,), (4, 4 * gates), *starts]
+    arrays = [rng.normal(size=shape) for shape in shapes]
+
+    def by_hand(*arrays):
+        return states(*arrays, every=every, **settings)
+
+    def by_code(*arrays):
+        return states.plain(*arrays, every=every, **settings)
+
+    value, pullback = vjp(by_hand, *arrays)
+    expected, other = vjp(by_code, *arrays)
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-14)
+    ct = rng.normal(size=value.shape)
+    all_at_once = pullback(ct)
+    for i, (mine, theirs) in enumerate(zip(all_at_once, other(ct), strict=True)):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+        alone = grad(lambda *xs: (by_hand(*xs) * ct).sum(), argnums=i)(*arrays)
+        np.testing.assert_array_equal(alone, mine)
+
+
+CONVOLUTIONS = {
+    "same": (nn.Conv2d(3, 4, 3, padding="same"), (6, 5, 3)),
+    "grey": (nn.Conv2d(1, 4, (2, 3), padding=1), (6, 5, 1)),
+    "strided": (nn.Conv2d(3, 4, (3, 2), stride=(1, 2), padding=((1, 0), (0, 2))), (5, 6, 3)),
+    "dilated": (nn.Conv2d(2, 4, 2, dilation=(2, 3), stride=2), (7, 8, 2)),
+    "groups": (nn.Conv2d(4, 6, 3, groups=2), (5, 5, 4)),
+    "depthwise": (nn.Conv2d(3, 6, 3, groups=3), (4, 5, 3)),
+    "line": (nn.Conv1d(3, 4, 5, stride=2, dilation=2, padding=3), (13, 3)),
+    "grey line": (nn.Conv1d(1, 2, 3), (9, 1)),
+    "transposed": (nn.ConvTranspose2d(2, 3, 3, stride=2), (4, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("samples", [1, 40])  # few windows of a line, and many
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_the_passes_of_the_convolution_are_those_of_its_code(name, samples, rng):
+    layer, shape = CONVOLUTIONS[name]
+    params, x = layer.init(rng), rng.normal(size=(samples, *shape))
+    y, pullback = vjp(layer.apply, params, x)
+    np.testing.assert_allclose(y, layer.apply(params, x), rtol=1e-12, atol=1e-12)
+    ct, tangents = (
+        rng.normal(size=y.shape),
+        tree.map(lambda p: rng.normal(size=p.shape), (params, x)),
+    )
+    pairs = zip(tree.leaves(pullback(ct)), tree.leaves(tangents), strict=True)
+    # Each of the cotangents by itself: an error of one must not be made up for by another.
+    for i, (g, t) in enumerate(pairs):
+        alone = tree.unflatten(
+            tree.structure(tangents),
+            [v if i == j else 0 * v for j, v in enumerate(tree.leaves(tangents))],
+        )
+        pushed = jvp(layer.apply, (params, x), alone)[1]
+        assert (g * t).sum() == pytest.approx((ct * pushed).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.MaxPool2d(2), (6, 6, 3)),
+        (nn.MaxPool2d(3, stride=2, padding=1), (7, 6, 2)),
+        (nn.MaxPool2d(2, stride=3), (7, 8, 2)),
+        (nn.MaxPool1d(20), (40, 2)),
+        (nn.MaxPool2d(20), (20, 20, 1)),  # more entries than 8 bits count
+    ],
+    ids=repr,
+)
+def test_the_passes_of_the_pooling_share_ties_as_its_code_does(layer, shape, rng):
+    x = rng.integers(3, size=(2, *shape)).astype(float)
+    y, pullback = vjp(lambda x: layer.apply((), x), x)
+    ct, t = rng.normal(size=y.shape), rng.normal(size=x.shape)
+    _, pushed = jvp(lambda x: layer.apply((), x), (x,), (t,))
+    np.testing.assert_array_equal(y, layer.apply((), x))
+    assert (pullback(ct)[0] * t).sum() == pytest.approx((ct * pushed).sum(), rel=1e-11)

@@ -25,7 +25,52 @@ def test_a_function_of_piecewise_sees_its_own_entries():
     assert seen == [(2,)]
 
 
-def test_a_number_outside_the_choices_is_an_error():
+@pytest.mark.parametrize("pieces", [[1.0, 2.0], [lambda v: v * v, 2.0], [3.0]])
+def test_the_result_of_piecewise_can_be_written_into(pieces):
+    def fun(x):
+        y = np.piecewise(x, [x > 0], pieces)
+        y[0] = x[1] ** 3
+        return np.sum(y[:2])
+
+    assert grad(fun)(np.array([-1.0, -2.0])).tolist() == [0, 12]
+
+
+def test_coordinates_of_a_grid_can_be_written_into():
+    def fun(x):
+        y, _ = np.meshgrid(x, x)
+        y[0, 1] = x[0] ** 2
+        return np.sum(y)
+
+    assert grad(fun)(np.array([3.0, 4.0])).tolist() == [8, 1]
+
+
+def test_a_block_alone_is_a_copy():
+    def fun(x):
+        y = x * 1.0
+        z = np.block([[y]])
+        y[0] = 0
+        return np.sum(z)
+
+    assert grad(fun)(np.array([3.0, 4.0])).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("small", [0, 500])
+@pytest.mark.parametrize("mode", ["raise", "wrap", "clip"])
+def test_choosing_from_small_and_from_large_arrays_is_the_same(monkeypatch, small, mode):
+    monkeypatch.setattr("funcgrad.primitives.selection.SMALL", small)
+    which = np.array([[0, 1], [2, 0]]) + 2 * (mode != "raise")
+    fun = lambda x: np.choose(which, (x, x[0] ** 2, 3.0), mode=mode)  # noqa: E731
+    x = np.array([2.0, 5.0])
+    np.testing.assert_array_equal(vjp(fun, x)[0], fun(x))
+    found = jacrev(fun)(x)
+    expected = {"raise": [[[1, 0], [4, 0]], [[0, 0], [0, 1]]], "clip": [[[0, 0]] * 2] * 2}
+    expected["wrap"] = [[[0, 0], [0, 1]], [[4, 0], [0, 0]]]
+    assert found.tolist() == expected[mode]
+
+
+@pytest.mark.parametrize("small", [0, 500])
+def test_a_number_outside_the_choices_is_an_error(monkeypatch, small):
+    monkeypatch.setattr("funcgrad.primitives.selection.SMALL", small)
     with pytest.raises(ValueError, match="choice"):
         grad(lambda x: np.sum(np.choose(np.array([0, 2]), (x, x))))(np.ones(2))
 
@@ -150,3 +195,16 @@ def test_the_arcsine_beyond_one_keeps_to_its_branch(x):
     step = 1e-6
     expected = (np.emath.arcsin(x + step) - np.emath.arcsin(x - step)).imag / (2 * step)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2)])
+def test_the_indices_that_a_set_function_returns_may_be_changed(shape):
+    def fun(x):
+        found, index = np.unique(x, return_index=True)
+        common, first, _ = np.intersect1d(x, x[..., :1], return_indices=True)
+        index[:] = first[:] = 0
+        return np.sum(found * [1, 2, 3, 4]) + np.sum(common)
+
+    x = np.array([3.0, 1.0, 4.0, 2.0]).reshape(shape)
+    expected = np.array([4.0, 1.0, 4.0, 2.0]) if x.ndim == 1 else np.array([[4.0, 1.0], [5.0, 2.0]])
+    assert grad(fun)(x).tolist() == expected.tolist()

@@ -1,9 +1,12 @@
 """Running products at zeros, series at 0, interpolation at its points, methods of ufuncs."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, vjp, vmap
+from funcgrad.testing import check_grads
 
 INF = np.inf
 
@@ -151,6 +154,29 @@ def test_a_fit_through_all_points_interpolates():
     x = np.array([0.0, 1.0, 2.0])
     found = jacobian(lambda y: np.polyfit(x, y, 2), np.array([1.0, 0.0, 5.0]))
     np.testing.assert_allclose(found, np.linalg.inv(np.vander(x)), atol=1e-13)
+
+
+def test_a_fit_with_too_few_places_is_differentiated_as_it_is_defined():
+    """The places 0 and 1 alone do not tell a parabola from a line: its least one is taken."""
+
+    def fit(x, y):
+        table = np.vander(x, 3)
+        scale = np.sqrt(np.sum(table * table, axis=0))
+        c, *_ = np.linalg.lstsq(table / scale, y, 1e-9)
+        return c / scale
+
+    x, y = np.array([0.0, 1.0, 1.0, 0.0]), np.array([1.0, 0.3, 0.5, 2.0])
+    with warnings.catch_warnings(action="ignore"):  # NumPy's own, of the rank
+        found = jacrev(lambda x, y: np.polyfit(x, y, 2, 1e-9), (0, 1))(x, y)
+        expected = jacrev(fit, (0, 1))(x, y)
+    for g, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-12)
+
+
+def test_a_division_of_polynomials_is_differentiated_in_both():
+    v, q, r = np.array([2.0, 1.0, -3.0]), np.array([1.0, -2.0, 0.5]), np.array([0.7, -0.2])
+    u = np.polyadd(np.polymul(v, q), r)
+    check_grads(np.polydiv, (u, v), order=2)
 
 
 # --- methods of ufuncs ---------------------------------------------------------------------------

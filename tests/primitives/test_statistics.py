@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, jacfwd, jacrev, vmap
+from funcgrad import FuncgradError, grad, jacfwd, jacrev, vjp, vmap
 
 NAN = np.nan
 
@@ -41,6 +41,31 @@ def test_a_slice_of_nan_alone_has_no_extreme():
     assert gradient(lambda x: np.nansum(np.nanmax(x, axis=1)), x).tolist() == [[0, 0], [0, 1]]
     with pytest.raises(ValueError, match="All-NaN"):
         grad(lambda x: x[np.nanargmax(x)])(np.array([NAN, NAN]))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's own, of slices without numbers
+@pytest.mark.parametrize("fun", [np.nanmean, np.nanvar, np.nanmedian, np.nanmax, np.nanmin])
+def test_a_slice_of_nan_alone_gives_nan_and_takes_no_derivative(fun):
+    x = np.array([[NAN, NAN, NAN], [1.0, 2.5, NAN]])
+    assert np.isnan(fun(x, axis=1)).tolist() == [True, False]
+    assert np.isfinite(gradient(lambda x: np.nansum(fun(x, axis=1)), x)).all()
+
+
+@pytest.mark.parametrize("method", ["linear", "lower", "midpoint", "hazen", "inverted_cdf"])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_quantiles_of_slices_with_different_counts_are_numpys(method, keepdims):
+    x = np.array(
+        [[3.0, NAN, 1.0, 2.0], [NAN, 5.0, NAN, 4.5], [0.3, 0.1, 0.7, 0.2], [NAN, NAN, 8.0, NAN]]
+    )
+
+    def fun(x):
+        return np.nanquantile(x, [0.1, 0.5, 0.9], axis=1, method=method, keepdims=keepdims)
+
+    np.testing.assert_allclose(vjp(fun, x)[0], fun(x), rtol=1e-14)
+    rows = [jacrev(lambda r: np.nanquantile(r, [0.1, 0.5, 0.9], method=method))(r) for r in x]
+    found = jacrev(fun)(x).reshape(3, 4, 4, 4)
+    np.testing.assert_allclose([found[:, i, i] for i in range(4)], rows, atol=1e-14)
+    assert jacrev(fun)(x).sum() == pytest.approx(12)
 
 
 def test_a_quantile_of_nan_is_nan():

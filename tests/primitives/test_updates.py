@@ -356,3 +356,43 @@ def test_a_view_of_the_same_dtype_shares_the_entries():
         return np.sum(y)
 
     np.testing.assert_allclose(grad(fun)(Z), 5 * Z**4)
+
+
+# --- small and large arrays ----------------------------------------------------------------------
+
+BY_PLACE = {
+    "put": lambda y, x: np.put(y, [3, -1, 0, 3], x[:2] * 2),
+    "put clipped": lambda y, x: np.put(y, [9, 1], x[0], mode="clip"),
+    "put wrapped": lambda y, x: np.put(y, [7, 1], np.outer(x, x), mode="wrap"),
+    "fill_diagonal": lambda y, x: np.fill_diagonal(y, x[1:]),
+    "fill_diagonal with a number": lambda y, x: np.fill_diagonal(y, x[1]),
+    "place": lambda y, x: np.place(y, np.arange(6).reshape(2, 3) % 3 > 0, x[:3]),
+    "place one": lambda y, x: np.place(y, np.arange(6) > 2, x[0]),
+    "putmask": lambda y, x: np.putmask(y, np.arange(6).reshape(2, 3) % 3 > 0, x[1:]),
+    "putmask of all": lambda y, x: np.putmask(y, np.arange(6) > 2, np.outer(x[:2], x)),
+    "putmask with a number": lambda y, x: np.putmask(y, np.arange(6).reshape(2, 3) > 2, x[1]),
+}
+
+
+@pytest.mark.parametrize("write", BY_PLACE.values(), ids=BY_PLACE.keys())
+@pytest.mark.parametrize("small", [0, 500])
+def test_writes_into_small_and_into_large_arrays_are_the_same(monkeypatch, write, small):
+    monkeypatch.setattr("funcgrad.primitives.updates.SMALL", small)
+
+    def fun(x):
+        y = np.outer(x[:2], x)
+        row, y = y[0], y.T.T
+        write(y, x)
+        return y * row[1]
+
+    check(fun, X)
+
+
+def test_a_complex_value_is_not_written_into_a_real_array():
+    def fun(x):
+        y = x * 1.0
+        np.put(y, [0], x * 1j)
+        return y[0]
+
+    with pytest.raises(TypeError, match="cast"):
+        grad(fun)(X)

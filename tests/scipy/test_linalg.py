@@ -253,7 +253,7 @@ def test_single_precision_stays():
 
 def test_plain_arguments_go_to_scipy():
     _, lower = linalg.cho_factor(A @ A.T)
-    assert lower is False
+    assert not lower
     assert linalg.hadamard is not None
     np.testing.assert_array_equal(linalg.hadamard(2), [[1, 1], [1, -1]])
     np.testing.assert_array_equal(linalg.null_space(np.ones((1, 1))), np.zeros((1, 0)))

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.backward import ACCUMULATES, grouped
 from funcgrad.core import CREATORS, HANDLERS, Tracer
-from funcgrad.reverse import ACCUMULATES, Tape
+from funcgrad.reverse import Tape
 from tests.primitives.test_rules import argument_sets, of_some, places
 from tests.samples import SAMPLES, Sample
 
@@ -136,11 +137,12 @@ def _records(sample: Sample) -> str:
     tape = Tape()
     out = fun(*[tape.input(x) for x in xs])
     tape.close()
-    first, *rest = [i for i, record in enumerate(tape.records) if record] or [None]
+    records = grouped(tape.edges, tape.nodes)
+    first, *rest = [i for i, record in enumerate(records) if record] or [None]
     if first is None:
         handed_on = isinstance(out, Tracer) and out.node < len(xs)
         return "composite" if handed_on else "constant"
-    others = [tape.records[i] for i in rest]  # a function with several outputs has one for each
+    others = [records[i] for i in rest]  # a function with several outputs has one for each
     single = all([len(r) == 1 and r[0][0] == first and r[0][3] is ACCUMULATES for r in others])
     return "derivative" if single else "composite"
 
