@@ -603,6 +603,7 @@ def test_in_place_operators_on_traced_scalars_rebind():
             getattr(np, f"nan{name}")
             for name in ("max", "min", "var", "std", "median", "mean", "sum")
         ],
+        lambda t: np.nanvar(t, dtype=np.float64, ddof=1),
         *[lambda t, f=f: f(t, 0.3) for f in (np.quantile, np.nanquantile)],
         *[lambda t, f=f: f(t, 30) for f in (np.percentile, np.nanpercentile)],
         lambda t: np.average(t, returned=True)[1] * t[0],

@@ -221,7 +221,8 @@ def nanvar(
         a, axis, dtype, None, ddof, keepdims, where=found, mean=mean, correction=correction
     )
     number = np.sum(found, axis=axis, keepdims=bool(keepdims))
-    return np.where(number > (ddof if correction is None else correction), result, np.nan)
+    enough = number > (ddof if correction is None else correction)
+    return as_number(np.where(enough, result, np.nan))
 
 
 @handle(np.nanstd)
