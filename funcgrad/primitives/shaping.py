@@ -249,8 +249,9 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
         order = memory_order(a)
     if order not in ("C", "F"):
         raise ValueError(f"order must be one of 'C', 'F' or 'A' (got {order!r})")
-    if copy is not None:
-        example(a).reshape(shape, order=order, copy=copy)  # raises where NumPy cannot do without
+    plain = example(a)
+    if copy is False and plain.shape == a.shape:  # which it is not under vmap of no examples
+        plain.reshape(shape, order=order, copy=False)  # raises where NumPy cannot do without
     if copy:
         a = HANDLERS[np.copy](a, order)
     if order == "F":
