@@ -28,7 +28,15 @@ from funcgrad.errors import (
     line_of_traceback,
 )
 from funcgrad.handles import snapshot
-from funcgrad.primitives.objects import OBJECTS_FIX, holds_tracers, is_about_objects, join, joined
+from funcgrad.mirrors import mirror_of_traceback
+from funcgrad.primitives.objects import (
+    OBJECTS_FIX,
+    as_numbers,
+    holds_tracers,
+    is_about_objects,
+    join,
+    joined,
+)
 from funcgrad.tracebacks import boundary
 
 Key = int | str
@@ -261,8 +269,8 @@ def _fix_input(x: Any, verb: str) -> str:
         choose = f"if it is a setting, close over it: {verb}(lambda x: f(x, n), ...)"
     if isinstance(x, (bool, int, np.integer, np.bool_)):
         return f"pass a float: {float(x)}; {choose}"
-    if is_foreign(type(x)):
-        return "pass a plain array: np.asarray(x)"
+    if is_foreign(type(x)) or (hasattr(x, "__array__") and not isinstance(x, _ARRAYS)):
+        return f"pass a plain array: np.asarray(x); {choose}"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return f"convert it: x.astype(float); {choose}"
     if whole:
@@ -362,8 +370,9 @@ def call(fun: Any, args: Any, kwargs: Any) -> Any:
     except FuncgradError:
         raise
     except Exception as error:
-        if "setting an array element" in str(error) and isinstance(error.__cause__, FuncgradError):
-            raise error.__cause__ from None  # NumPy wraps what __float__ raises
+        wrapped = "setting an array element" in str(error) or isinstance(error, SystemError)
+        if wrapped and isinstance(error.__cause__, FuncgradError):
+            raise error.__cause__ from None  # NumPy, or C code of SciPy's, wraps what __float__ raises
         if is_about_objects(error):
             where = line_of_traceback(error.__traceback__)
             raise fail(UnsupportedError, f"{error}.", OBJECTS_FIX, where) from error
@@ -371,6 +380,9 @@ def call(fun: Any, args: Any, kwargs: Any) -> Any:
         note = f"  at {where}"
         if where and note not in getattr(error, "__notes__", ()):
             error.add_note(note)
+            mirror = mirror_of_traceback(error.__traceback__)
+            if mirror:  # SciPy made something of a traced value, it may be, and failed on that
+                error.add_note(f"  Fix: if a value in it is traced, call {mirror}")
         raise
 
 
@@ -450,13 +462,19 @@ def own(x: Any) -> Any:
 
 
 def check_arrays(verb: str, fun: Any, leaves: list[Any], trace: Any = None) -> None:
-    """Raise unless every output is an array or a number, traced by `trace` or a running transform."""
-    for x in leaves:
+    """Raise unless every output is an array or a number, traced by `trace` or a running transform.
+
+    Numbers in an array of objects become an array of numbers.
+    """
+    for i, x in enumerate(leaves):
         if isinstance(x, Tracer):
             if x._trace is not trace:
                 x._trace.check_running(x)
             continue
         if isinstance(x, _ARRAYS) and np.result_type(x).kind in "biufc":
+            continue
+        if type(x) is np.ndarray and x.dtype.hasobject and as_numbers(x) is not None:
+            leaves[i] = as_numbers(x)
             continue
         aux = "; for anything else use has_aux=True" if verb in _WITH_AUX else ""
         raise fail(

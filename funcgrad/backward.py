@@ -4,6 +4,7 @@ It knows nothing of how a tape was recorded: edges are a flat list of `node, par
 of a node together, nodes in the order of the program. Read next: `reverse.py`, which records them.
 """
 
+import math
 import sys
 from collections.abc import Iterator
 from types import EllipsisType
@@ -197,8 +198,31 @@ def add_at(buffer: Any, index: Any, values: Any) -> None:
     """Add to the entries at `index`, to repeated ones repeatedly."""
     if is_basic(index) or getattr(index, "dtype", None) == np.bool_:
         buffer[index] += values
+    elif buffer.ndim > 1 and np.size(values) > _MANY and _are_places(buffer, index):
+        _add_at_places(buffer, index if isinstance(index, tuple) else (index,), values)
     else:
         np.add.at(buffer, index, values)
+
+
+_MANY = 256  # values from which it pays to work out places in the flat buffer, where np.add.at is five times quicker
+
+
+def _are_places(buffer: Any, index: Any) -> bool:
+    """Tell whether an index consists of integer arrays, for the first axes of a buffer that lies in order."""
+    items = index if isinstance(index, tuple) else (index,)
+    integers = all([type(i) is np.ndarray and i.dtype.kind in "iu" for i in items])
+    return integers and bool(buffer.flags.c_contiguous)
+
+
+def _add_at_places(buffer: Any, items: tuple[Any, ...], values: Any) -> None:
+    ahead, behind = buffer.shape[: len(items)], buffer.shape[len(items) :]
+    rows = np.ravel_multi_index(
+        np.broadcast_arrays(*items), ahead, mode="wrap"
+    )  # counts from the end, too
+    width = math.prod(behind)
+    places = rows if not behind else rows[..., None] * width + np.arange(width)
+    values = np.broadcast_to(values, (*rows.shape, *behind))
+    np.add.at(buffer.reshape(-1), places.reshape(-1), values.reshape(-1))
 
 
 def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:

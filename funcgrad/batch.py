@@ -203,6 +203,9 @@ class BatchTracer(Tracer):
             'converts, or run the examples one by one: vmap(f, fallback="loop")',
         )
 
+    def _compared(self) -> NoReturn:
+        self._depends_on_data("an assertion", "check the result outside of vmap")
+
     def __complex__(self) -> Any:
         return self._depends_on_data("complex()")
 

@@ -87,6 +87,11 @@ class Forward(Trace):
         tangent = None
         quiet = hush()
         try:
+            if primitive.push_all is not None and len(moving) > 1:
+                tangents = [None] * len(args)
+                for i in moving:
+                    tangents[i] = args[i].node
+                return fit(primitive.push_all(tangents, ans, primals, settings), ans)
             for i in moving:
                 t = self._push(primitive, i, args[i].node, ans, primals, settings)
                 tangent = t if tangent is None else _add(tangent, t)

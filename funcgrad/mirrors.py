@@ -5,7 +5,7 @@ Looks at the calls under way when an error is raised, so the hot path pays nothi
 
 import importlib
 import sys
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 _INTERNAL = ("funcgrad", "numpy", "scipy")
@@ -37,17 +37,39 @@ def mirror_in_use() -> str | None:
     return found
 
 
+def mirror_of_traceback(traceback: TracebackType | None) -> str | None:
+    """Name the mirror of the SciPy function out of which an exception came, or None."""
+    found = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package not in _INTERNAL:
+            found = None  # the user's own function, which SciPy called
+        elif package == "scipy" and found is None:
+            found = _mirror_of(frame)
+        traceback = traceback.tb_next
+    return found
+
+
 def _mirror_of(frame: FrameType) -> str | None:
     """Name the mirror of the function, or the method of a distribution, that a frame of SciPy's runs."""
-    decorated = frame.f_locals.get("f")  # in a wrapper of SciPy's
-    name = getattr(decorated, "__name__", frame.f_code.co_name)
-    module = getattr(decorated, "__module__", None) or frame.f_globals["__name__"]
+    decorated = frame.f_locals.get("f")  # in a wrapper of SciPy's; in a solver it is the user's
     owner = frame.f_locals.get("self")
-    if owner is not None:
-        distribution = getattr(owner, "name", None) or type(owner).__name__.removesuffix("_gen")
-        name = f"{distribution}.{name}"
-    path = ".".join(["funcgrad", *module.split(".")[:2], name])
-    return path if not name.startswith("_") and _exists(path) else None
+    for name, module in (
+        (getattr(decorated, "__name__", "_"), str(getattr(decorated, "__module__", None))),
+        (frame.f_code.co_name, frame.f_globals["__name__"]),
+    ):
+        if owner is not None and name == "__init__":
+            full = type(owner).__name__
+        elif owner is not None:
+            kind = type(owner).__name__.removesuffix("_gen")
+            full = f"{getattr(owner, 'name', None) or kind}.{name}"
+        else:
+            full = name
+        path = ".".join(["funcgrad", *module.split(".")[:2], full])
+        if not full.startswith("_") and _exists(path):
+            return path
+    return None
 
 
 def _exists(path: str) -> bool:

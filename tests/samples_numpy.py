@@ -417,6 +417,16 @@ def methods(Sample):
         ],
         *[
             Sample(
+                lambda x, f=f, a=a: f.reduceat(x, [1, 2], a),
+                (P + P**2,),
+                of=(f, "reduceat"),
+                complex=f is np.add,
+            )
+            for f in (np.add, np.maximum, np.minimum)
+            for a in (0, 1)
+        ],
+        *[
+            Sample(
                 lambda x, f=f: f[0].reduce(x, 1),
                 (P + P**2,),
                 of=f,

@@ -1,4 +1,4 @@
-"""The samples of `scipy.special`; `tests/samples.py` says what a row is and joins them to the others.
+"""The samples of `scipy.special` and of sparse matrices; `tests/samples.py` says what a row is and joins them.
 
 There are none without SciPy. Orders and parameters without a derivative are numbers or whole.
 """
@@ -30,10 +30,33 @@ def rows(sample: Any, spread: Any) -> list[Any]:
         for row in table(sample, partial(spread, (3, 4)), sc)
         if row.key is not None
     ] + [
-        sample(fun, _refused_arguments(spread, fun), raises=True)
-        for name in special.UNKNOWN
-        for fun in _named(sc, name)
+        *[
+            sample(fun, _refused_arguments(spread, fun), raises=True)
+            for name in special.UNKNOWN
+            for fun in _named(sc, name)
+        ],
+        *_sparse(sample, spread),
+        *_logsumexp(sample, spread),
     ]
+
+
+def _logsumexp(sample: Any, spread: Any) -> list[Any]:
+    fun = importlib.import_module("funcgrad.scipy.special").logsumexp
+    return [
+        sample(
+            lambda x, axis=axis, keepdims=keepdims: fun(x, axis=axis, keepdims=keepdims),
+            (spread((3, 4), -1.93, 1.97),),
+            of="logsumexp",
+        )
+        for axis in (None, 0, (0, 1))
+        for keepdims in (False, True)
+    ]
+
+
+def _sparse(sample: Any, spread: Any) -> list[Any]:
+    importlib.import_module("funcgrad.primitives.sparse")  # registers its rule
+    table = importlib.import_module("scipy.sparse").csr_array(np.eye(5, 3) + np.eye(5, 3, -2))
+    return [sample(lambda x: table @ x, (spread((3, 4), -1.93, 1.97),), of="sparse_product")]
 
 
 def _refused_arguments(spread: Any, fun: Any) -> Any:

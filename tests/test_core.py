@@ -226,6 +226,110 @@ def test_a_class_that_takes_over_the_operators_is_asked():
     assert grad(fun)(3.0) == 3
 
 
+class Column:
+    """Takes part in operators and ufuncs as pandas' Series does."""
+
+    __pandas_priority__ = 3000
+
+    def __init__(self, values):
+        self.values = np.asarray(values, dtype=float)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if any(getattr(x, "__pandas_priority__", 0) > 3000 for x in inputs):
+            return NotImplemented
+        return Column(ufunc(*[np.asarray(x) for x in inputs]))
+
+    def __mul__(self, other):
+        return np.multiply(self, other)
+
+    def __rmul__(self, other):
+        return np.multiply(other, self)
+
+
+OF_A_COLUMN = {
+    "left": lambda t, column: t * column,
+    "right": lambda t, column: column * t,
+    "one number": lambda t, column: t[0] * column + column * t[1],
+    "ufuncs": lambda t, column: np.exp(np.add(column, t)) + np.subtract(t, column),
+    "power": lambda t, column: t**column,
+    "comparison": lambda t, column: np.where(t > column, t, 0.0),
+    "matrix product": lambda t, column: t @ column,
+    "function": lambda t, column: np.dot(column, t),
+    "in place": lambda t, column: np.multiply(t, column, out=np.zeros_like(t)),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_COLUMN)
+def test_a_series_counts_as_the_array_of_its_values(name):
+    fun = OF_A_COLUMN[name]
+    for transform in (vjp, lambda f, x: jvp(f, (x,), (x,))):
+        column, _ = transform(lambda t: fun(t, Column(C)), X)
+        array, _ = transform(lambda t: fun(t, C), X)
+        np.testing.assert_array_equal(column, array)
+    assert_traced_right(lambda t: fun(t, Column(C)) if isinstance(t, Tracer) else fun(t, C), X)
+
+
+def test_pandas_columns_are_constants_like_arrays():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": C, "b": X})
+
+    def loss(w):
+        residual = table["b"] - (w[0] + w[1] * table["a"])
+        return np.mean(residual**2) + np.sum(np.exp(table["a"] * w[0])) + np.sum(table * w)
+
+    def of_arrays(w):
+        residual = X - (w[0] + w[1] * C)
+        return np.mean(residual**2) + np.sum(np.exp(C * w[0])) + np.sum(np.stack([C, X], 1) * w)
+
+    np.testing.assert_allclose(grad(loss)(X[:2]), grad(of_arrays)(X[:2]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda t: np.array(t, int), np.int64, lambda t: np.asarray(t, dtype=np.uint8)]
+)
+def test_a_conversion_to_integers_names_the_spelling_that_works(convert):
+    with pytest.raises(FuncgradError, match=r"x\.astype\(int\)"):
+        grad(lambda t: t[convert(t)][0])(X)
+    assert grad(lambda t: t[t.astype(int)][0])(X).tolist() == [1, 0, 0]
+
+
+def test_a_conversion_of_one_array_names_the_array_itself():
+    for convert in (np.asarray, np.array):
+        with pytest.raises(FuncgradError, match=r"x or x\.copy\(\) in place of np\.asarray\(x\)"):
+            grad(lambda t: np.sum(convert(t)))(X)  # noqa: B023
+
+
+def test_a_series_as_the_argument_is_refused_with_the_way_out():
+    with pytest.raises(FuncgradError, match=r"pass a plain array: np\.asarray\(x\)"):
+        grad(lambda t: np.sum(t**2))(Column(X))
+
+
+def test_a_class_that_holds_arrays_of_any_kind_calculates_itself():
+    class Labelled:  # as xarray's DataArray
+        def __init__(self, data):
+            self.data = data
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self.data)
+
+        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+            return Labelled(ufunc(*[getattr(x, "data", x) for x in inputs]))
+
+        def __mul__(self, other):
+            return Labelled(self.data * other)
+
+        __rmul__ = __mul__
+
+    for product in (lambda t: t * Labelled(C), lambda t: Labelled(C) * t):
+        assert type(product(X)) is Labelled
+        assert grad(lambda t: np.sum(product(t).data))(X).tolist() == C.tolist()  # noqa: B023
+    assert grad(lambda t: np.sum(np.sin(Labelled(t)).data))(X).tolist() == np.cos(X).tolist()
+    assert grad(lambda t: np.sum(np.multiply(t, Labelled(t)).data))(X).tolist() == (2 * X).tolist()
+
+
 # --- attributes and methods ----------------------------------------------------------------------
 
 

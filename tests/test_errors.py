@@ -1014,3 +1014,66 @@ def test_stop_gradient_is_the_way_out_that_the_messages_name():
 
     grad(loss)(X)
     assert (holder.value + 1).tolist() == [3, 5, 7]
+
+
+# --- SciPy that fails on what it made of a traced value -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "mirror"),
+    [
+        (lambda so, t: so.minimize(lambda s: (s[0] - t) ** 2, [0.0]).x[0], "optimize.minimize"),
+        (lambda so, t: so.brentq(lambda s: s - t, 0, 5), "optimize.brentq"),
+    ],
+)
+def test_a_solver_that_closes_over_a_traced_value_names_the_mirror(call, mirror):
+    so = pytest.importorskip("scipy.optimize")
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # SciPy's own, whichever
+        grad(lambda t: call(so, t))(2.0)
+    notes = getattr(caught.value, "__notes__", [])
+    assert f"call funcgrad.scipy.{mirror}" in "".join([str(caught.value), *notes])
+    assert not isinstance(caught.value, SystemError)
+
+
+def test_a_class_of_scipys_names_the_class_that_takes_its_place():
+    interpolate = pytest.importorskip("scipy.interpolate")
+    with pytest.raises(
+        TracerConversionError, match=r"call funcgrad\.scipy\.\w+\.CubicSpline, which"
+    ):
+        grad(lambda t: interpolate.CubicSpline(np.arange(3.0), t)(0.5))(X)
+
+
+def test_an_error_of_scipy_about_plain_values_is_left_as_it_is():
+    so = pytest.importorskip("scipy.optimize")
+
+    def fails(s):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine") as caught:
+        grad(lambda t: t * so.brentq(fails, 0, 5))(2.0)
+    assert "Fix" not in "".join(caught.value.__notes__)
+
+
+# --- assertions inside a traced function ----------------------------------------------------------
+
+
+def test_assertions_of_numpy_compare_the_values():
+    def loss(t):
+        np.testing.assert_allclose(t * 2, t + t)
+        np.testing.assert_array_less(0, t)
+        np.testing.assert_array_equal(t, t.copy())
+        np.testing.assert_allclose(np.sum(t), 3.0)
+        return np.sum(t**2)
+
+    t = np.array([0.5, 1.0, 1.5])
+    assert grad(loss)(t).tolist() == (2 * t).tolist()
+    assert jvp(grad(loss), (t,), (t,))[1].tolist() == (2 * t).tolist()
+    with pytest.raises(AssertionError, match="Mismatched elements: 3 / 3"):
+        grad(lambda t: np.testing.assert_allclose(t * 2, t))(t)
+    with pytest.raises(TracerConversionError, match="an assertion of a mapped value"):
+        vmap(loss)(np.stack([t, t]))
+
+
+def test_formatting_with_a_percent_sign_names_the_f_string():
+    with pytest.raises(TracerConversionError, match=r"f'\{x:\.3f\}' in place of '%\.3f' % x"):
+        grad(lambda t: print("%.3f" % t))(1.0)  # noqa: UP031  # the mistake

@@ -24,6 +24,7 @@ from funcgrad import (
     vmap,
 )
 from funcgrad.errors import LeakedTracerError
+from funcgrad.primitives import writing
 from funcgrad.testing import check_grads
 
 X = np.array([0.31, 0.72, 1.43])
@@ -973,6 +974,61 @@ def test_writes_do_not_reach_what_another_transform_holds(fun):
 
 
 # --- memory --------------------------------------------------------------------------------------
+
+
+def test_forward_mode_writes_in_place_what_it_alone_holds(monkeypatch):
+    copies = []
+    fun = writing.put.fun
+    monkeypatch.setattr(writing.put, "fun", lambda *xs, **k: copies.append(1) or fun(*xs, **k))
+
+    def running(x):
+        y = np.zeros_like(x)
+        for i in range(1, len(x)):
+            y[i] = np.sin(y[i - 1]) + x[i] ** 2
+        y[0] = 7.0
+        return y
+
+    x, v = np.array([0.3, 0.5, -0.2, 0.9]), np.array([1.0, -1.0, 0.5, 2.0])
+    value, tangent = jvp(running, (x,), (v,))
+    np.testing.assert_array_equal(value, running(x))
+    differences = (running(x + 1e-6 * v) - running(x - 1e-6 * v)) / 2e-6
+    np.testing.assert_allclose(tangent, differences, rtol=1e-8, atol=1e-9)
+    assert not copies
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda y: y + 0,
+        lambda y: +y,
+        lambda y: y.copy(),
+        lambda y: np.where(y > -9, y, 0),
+        lambda y: y.astype(np.float64),
+        lambda y: np.real(y) * 1,
+        stop_gradient,
+        lambda y: np.stack([y, y])[1] * 1,
+        lambda y: y.reshape(-1, 1).copy(),
+    ],
+)
+def test_forward_mode_writes_nothing_that_others_hold(other):
+    def fun(x):
+        y = x * 2.0
+        before = other(y)
+        y[1] = x[0] ** 2
+        y[2:] = -1.0
+        return np.sum(np.reshape(before, -1) * y) + np.sum(before) * y[0]
+
+    v = np.array([1.0, -0.5, 0.25])
+    tangents, x = v.copy(), X.copy()
+    jvp(lambda x: fun(x) + written(x), (x,), (tangents,))
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(tangents, v)
+    np.testing.assert_allclose(jvp(fun, (X,), (v,))[1], grad(fun)(X) @ v, rtol=1e-12)
+
+
+def written(x):
+    x[0] = 5.0
+    return np.sum(x * x)
 
 
 def test_views_that_nobody_holds_are_not_kept():

@@ -84,7 +84,9 @@ def test_sparse_matrices_are_right_or_raise():
         lambda x: np.sum(matrix @ x),
         lambda x: np.sum(matrix.dot(x)),
         lambda x: np.sum(x @ matrix.T),
-    ):
+    ):  # right (tests/scipy/test_sparse.py)
+        np.testing.assert_allclose(grad(fun)(X), matrix.sum(axis=0))
+    for fun in (lambda x: np.sum(np.dot(matrix, x)), lambda x: (matrix * x).sum()):
         with pytest.raises((FuncgradError, TypeError, ValueError)):
             grad(fun)(X)
 

@@ -159,7 +159,9 @@ class Recorder(Tape):
         self.owners += [place] * len(new)
         self.first_nodes.append(new.start)
         arguments = tuple([self.argument(x) for x in args])
-        noted = {key: simplified(x) for key, x in settings.items()}
+        noted = {
+            key: simplified(x) for key, x in settings.items() if key != "ends"
+        }  # of parts joined
         kept = sum([self.count(x) for x in self.edges[self.counted + 3 :: 5]])
         self.counted = len(self.edges)
         view = len(outputs) == 1 and getattr(outputs[0], "_view", None) is not None

@@ -9,6 +9,7 @@ import numpy as np
 
 from funcgrad.core import Primitive, Tracer, zero
 from funcgrad.errors import ArgumentError, ShapeError, fail
+from funcgrad.primitives.objects import join
 
 
 def guard(primitive: Primitive) -> None:
@@ -17,6 +18,8 @@ def guard(primitive: Primitive) -> None:
         return
     primitive.fun = _checked_function(primitive, primitive.fun)
     if primitive.elementwise:  # a rule multiplies the cotangent, so it has its shape
+        primitive.pulls = tuple([_joined(pull) for pull in primitive.pulls])
+        primitive.jvps = tuple([_joined(push) for push in primitive.jvps])
         return
     pulls, keeps = primitive.pulls, primitive.keeps
     primitive.pulls = tuple([_checked_pull(primitive, i, pull) for i, pull in enumerate(pulls)])
@@ -24,6 +27,19 @@ def guard(primitive: Primitive) -> None:
     primitive.jvps = tuple([push and _checked_push(primitive, push) for push in primitive.jvps])
     if primitive.batch is not None:
         primitive.batch = _checked_batch(primitive, primitive.batch)
+
+
+def _joined(rule: Any) -> Any:
+    """Let a rule return one traced array in place of an array of objects."""
+    if rule is zero or rule is None:
+        return rule
+
+    def joined(*args: Any) -> Any:
+        g = rule(*args)
+        return join(g) if type(g) is np.ndarray and g.dtype.hasobject else g
+
+    joined.__dict__.update(rule.__dict__)
+    return joined
 
 
 def _checked_function(primitive: Primitive, fun: Any) -> Any:
@@ -53,7 +69,7 @@ def _checked_function(primitive: Primitive, fun: Any) -> Any:
 def _array(primitive: Primitive, y: Any) -> Any:
     """Return a result as an array: a Python float would pass for a constant."""
     if isinstance(y, (np.ndarray, np.generic, Tracer)):
-        return y
+        return join(y) if y.dtype.hasobject else y
     if isinstance(y, (bool, int, float, complex)):
         return np.asarray(y)[()]
     raise fail(
@@ -101,7 +117,9 @@ def _of_shape(primitive: Primitive, what: str, g: Any, shape: Any, owner: str) -
     """Return what a rule computed as an array, if it has the shape that it must have."""
     g = np.asarray(g)[()] if isinstance(g, (bool, int, float, complex)) else g
     if isinstance(g, (np.ndarray, np.generic, Tracer)) and g.shape == shape:
-        return g
+        return (
+            join(g) if g.dtype.hasobject else g
+        )  # of traced numbers, which would pass for constants
     got = f"shape {g.shape}" if hasattr(g, "shape") else f"type {type(g).__name__}"
     raise fail(
         ShapeError,

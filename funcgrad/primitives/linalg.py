@@ -51,7 +51,7 @@ from funcgrad.primitives.families import bilinear, elementwise, linear, primitiv
 from funcgrad.primitives.indexing import scatter
 from funcgrad.primitives.reductions import products_of_others, reduce_sum
 from funcgrad.primitives.statistics import is_mapped, settled
-from funcgrad.primitives.ufuncs import root
+from funcgrad.primitives.ufuncs import conj, root
 
 _EPS = float(np.finfo(float).eps)
 SlogdetResult = type(np.linalg.slogdet(np.eye(1)))
@@ -64,10 +64,6 @@ SVDResult = type(np.linalg.svd(np.eye(1)))
 def _h(x: Any) -> Any:
     """Return the conjugate transpose."""
     return x.mT.conj() if x.dtype.kind == "c" else x.mT
-
-
-def _conj(x: Any) -> Any:
-    return x.conj() if x.dtype.kind == "c" else x
 
 
 def _eye(n: int) -> Any:
@@ -206,9 +202,9 @@ def _pinv_push(t: Any, ans: Any, a: Any, hermitian: Any) -> Any:
 
 
 def _pinv_pull(ct: Any, ans: Any, a: Any, hermitian: Any) -> Any:
-    cth, pt, pc = _h(ct), ans.mT, _conj(ans)
-    left = (cth - _conj(a) @ pc @ cth) @ pc @ pt
-    right = pt @ pc @ (cth - cth @ pc @ _conj(a))
+    cth, pt, pc = _h(ct), ans.mT, conj(ans)
+    left = (cth - conj(a) @ pc @ cth) @ pc @ pt
+    right = pt @ pc @ (cth - cth @ pc @ conj(a))
     g = left + right - pt @ ct @ pt
     return _hermitian(g) if hermitian else g
 
@@ -246,18 +242,18 @@ def _lstsq_pull_a(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
     x, ct_x, b = ans[0].reshape(columns), ct_x.reshape(columns), b.reshape(columns)
     g = _pinv_pull(ct_x @ b.T, _pinv(a, rcond=rcond, hermitian=False), a, False)
     if len(ct_rest):
-        g = g - 2 * (ct_rest * _conj(b - a @ x)) @ x.T
+        g = g - 2 * (ct_rest * conj(b - a @ x)) @ x.T
     if type(ct_s) is np.ndarray and not ct_s.any():
         return (
             g  # a constant zero: without it second derivatives are finite at equal singular values
         )
     u, _, vh = np.linalg.svd(a, full_matrices=False)
-    return g + (_conj(u) * ct_s) @ _conj(vh)
+    return g + (conj(u) * ct_s) @ conj(vh)
 
 
 def _lstsq_pull_b(ct: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
     g = np.linalg.lstsq(a.T, ct[0], rcond)[0]  # pinv(A)^T = pinv(A^T)
-    return g + 2 * ct[1] * _conj(b - a @ ans[0]) if len(ct[1]) else g
+    return g + 2 * ct[1] * conj(b - a @ ans[0]) if len(ct[1]) else g
 
 
 _lstsq: Primitive = primitive(
@@ -324,7 +320,7 @@ def _cofactor_value(a: Any) -> Any:
 def _cofactor_by_svd(a: Any) -> Any:
     u, s, vh = np.linalg.svd(a)
     phase = np.linalg.det(u) * np.linalg.det(vh)
-    return (_conj(u) * (phase[..., None] * _others(s))[..., None, :]) @ _conj(vh)
+    return (conj(u) * (phase[..., None] * _others(s))[..., None, :]) @ conj(vh)
 
 
 # adj(S + E) of a diagonal S changes by sum_j P_ij E_jj on the diagonal and by -P_ij E_ij off it, where P_ij
@@ -340,7 +336,7 @@ def _cofactor_pull(ct: Any, a: Any) -> Any:
     pairs = _others(np.where(same, 1, s[..., None, :])) * ~same
     e = phase[..., None, None] * (_h(u) @ ct @ _h(vh)).mT
     core = _diagonal_matrix((pairs @ _diagonal_of(e)[..., None])[..., 0]) - pairs * e
-    return _conj(u) @ core @ _conj(vh)
+    return conj(u) @ core @ conj(vh)
 
 
 # The second derivative of det is symmetric, so its product with ct is the change of the cofactors for dA = ct:
@@ -452,7 +448,7 @@ def _cholesky_push(t: Any, ans: Any) -> Any:
 
 def _cholesky_pull(ct: Any, ans: Any) -> Any:
     inverse = _inverse_of_lower(ans)
-    return _hermitian(inverse.mT @ _half_lower(ans.mT @ ct) @ _conj(inverse))
+    return _hermitian(inverse.mT @ _half_lower(ans.mT @ ct) @ conj(inverse))
 
 
 _cholesky: Primitive = primitive(
@@ -478,7 +474,7 @@ def _qr_pull(ct: Any, ans: Any) -> Any:
     ct_q, ct_r = ct
     q, r = ans
     upper = _half_lower((ct_r @ r.mT - q.mT @ ct_q).mT).mT
-    return np.linalg.solve(r, (ct_q + _conj(q) @ (upper + _h(upper))).mT).mT
+    return np.linalg.solve(r, (ct_q + conj(q) @ (upper + _h(upper))).mT).mT
 
 
 _qr: Primitive = primitive(
@@ -519,7 +515,7 @@ def _eigh_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
     w, v = ans
     core = _over_gaps(v.mT @ ct_v, w) + _diagonal_matrix(ct_w)
-    return _hermitian(_conj(v) @ core @ v.mT)
+    return _hermitian(conj(v) @ core @ v.mT)
 
 
 def _eigh_push(t: Any, ans: Any) -> Any:
@@ -557,7 +553,7 @@ def _eig_pull(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
     w, v = ans
     along = (ct_v * v).sum(-2)[..., None, :]
-    g = ct_v - np.real(along) * _conj(v)
+    g = ct_v - np.real(along) * conj(v)
     if v.dtype.kind == "c":
         largest = np.argmax(np.absolute(v), -2)[..., None, :] == np.arange(v.shape[-1])[:, None]
         g = g - 1j * np.imag(along) * largest / (largest * v).sum(-2)[..., None, :]
@@ -607,8 +603,8 @@ def _svd_pull(ct: Any, ans: Any) -> Any:
     core = core + _diagonal_matrix(ct_s)
     if u.dtype.kind == "c":
         core = core + 1j * over_gap(np.imag(turn_u + turn_v) * _eye(k), 2 * columns)
-    inside = _conj(u) @ core @ _conj(vh)
-    return inside + over_gap(outside_u, columns) @ _conj(vh) + _conj(u) @ over_gap(outside_v, rows)
+    inside = conj(u) @ core @ conj(vh)
+    return inside + over_gap(outside_u, columns) @ conj(vh) + conj(u) @ over_gap(outside_v, rows)
 
 
 def _outside(ct: Any, u: Any, k: int) -> Any:
@@ -616,8 +612,8 @@ def _outside(ct: Any, u: Any, k: int) -> Any:
     if u.shape[-2] == k:
         return ct * 0
     head, tail = u[..., :k], u[..., k:]
-    out = ct[..., :k] - _conj(head) @ (head.mT @ ct[..., :k])
-    return out - _conj(tail) @ _h(head.mT @ ct[..., k:])
+    out = ct[..., :k] - conj(head) @ (head.mT @ ct[..., :k])
+    return out - conj(tail) @ _h(head.mT @ ct[..., k:])
 
 
 _svd: Primitive = primitive(

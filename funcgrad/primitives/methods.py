@@ -1,5 +1,6 @@
 """The methods of ufuncs: outer, accumulate, reduceat, reduce; `at` is in `updates.py`."""
 
+import itertools
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,7 +15,7 @@ from funcgrad.primitives.axes import (
     normalize_axis,
     reduced_axes,
 )
-from funcgrad.primitives.families import constant
+from funcgrad.primitives.families import constant, linear, primitive
 from funcgrad.primitives.statistics import no_out
 
 SMOOTH = (
@@ -153,12 +154,63 @@ def _start(ufunc: np.ufunc, a: Any, axis: Any, initial: Any, where: Any) -> Any:
     return ufunc.identity
 
 
+def _spread(x: Any, starts: Any, n: int) -> Any:
+    """Return each row of `x` as often as its segment has entries; zeros before the first segment."""
+    spread = np.repeat(x, np.diff(starts, append=n), axis=0)
+    before = np.zeros((starts[0], *x.shape[1:]), x.dtype)
+    return spread if not starts[0] else np.concatenate([before, spread])
+
+
+_segment_sum: Primitive = linear(
+    "segment_sum",
+    lambda x, starts: np.add.reduceat(x, starts),
+    transpose=lambda ct, x_shape, starts: _spread(ct, starts, x_shape[0]),
+    batch=lambda x, starts: np.moveaxis(_segment_sum(np.moveaxis(x, 1, 0), starts=starts), 0, 1),
+)
+
+
+def _segment_extreme(name: str, ufunc: np.ufunc) -> Primitive:
+    """Declare the largest or smallest entry of each segment: ties share the derivative evenly."""
+
+    def vjp(ct: Any, ans: Any, x: Any, starts: Any) -> Any:
+        chosen = (x == _spread(ans, starts, len(x))).astype(ct.dtype)
+        ties = np.maximum(_segment_sum(chosen, starts=starts), 1)  # a NaN equals nothing
+        return _spread(ct / ties, starts, len(x)) * chosen
+
+    def jvp(t: Any, ans: Any, x: Any, starts: Any) -> Any:
+        chosen = (x == _spread(ans, starts, len(x))).astype(t.dtype)
+        ties = np.maximum(_segment_sum(chosen, starts=starts), 1)
+        return _segment_sum(t * chosen, starts=starts) / ties
+
+    def batch(args: Any, mapped: Any, settings: Any) -> Any:
+        return np.moveaxis(extreme(np.moveaxis(args[0], 1, 0), **settings), 0, 1)
+
+    extreme = primitive(
+        name,
+        lambda x, starts: ufunc.reduceat(x, starts),
+        vjp=(vjp,),
+        jvp=(jvp,),
+        batch=batch,
+    )
+    return extreme
+
+
+# Segments that do not overlap and are not empty, all at once.
+_SEGMENTS = {
+    np.add: _segment_sum,
+    np.maximum: _segment_extreme("segment_max", np.maximum),
+    np.minimum: _segment_extreme("segment_min", np.minimum),
+}
+
+
 def _reduceat(ufunc: np.ufunc) -> Any:
     def reduceat(a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         a, axis = _front(a, axis, dtype, f"np.{ufunc.__name__}.reduceat", out)
         starts = [int(i) for i in indices]
         if any(not 0 <= i < len(a) for i in starts):
             raise IndexError(f"index out-of-bounds in {ufunc.__name__}.reduceat [0, {len(a)})")
+        if ufunc in _SEGMENTS and starts and all([i < j for i, j in itertools.pairwise(starts)]):
+            return np.moveaxis(_SEGMENTS[ufunc](a, starts=np.array(starts)), 0, axis)
         ends = [*starts[1:], len(a)]
         parts = [ufunc.reduce(a[i:j], axis=0) if i < j else a[i] for i, j in zip(starts, ends)]
         return np.stack(parts, axis)

@@ -31,6 +31,8 @@ OBJECTS_FIX = (
     "that is so here, write np.stack([...]), or np.array([...], like=x) with a traced x"
 )
 
+_REAL = (int, float, np.bool_, np.integer, np.floating)
+
 
 def as_entry(x: Tracer, deliberate: bool) -> Any:
     """Return an array of no dimensions that holds a traced number.
@@ -140,7 +142,10 @@ def join(objects: Any) -> Any:
            [1., 1.]])
     """
     if not holds_tracers(objects):
-        refuse_objects()
+        numbers = as_numbers(objects)
+        if numbers is None:
+            refuse_objects()
+        return numbers
     entries = [as_array(x) for x in objects.ravel()]
     if any([x.shape for x in entries]):
         raise fail(
@@ -149,6 +154,24 @@ def join(objects: Any) -> Any:
             "join them into one array: np.stack([...]) or np.concatenate([...])",
         )
     return np.stack(entries).reshape(objects.shape)
+
+
+def as_numbers(objects: Any) -> Any:
+    """Return an array of objects that are all numbers as NumPy makes one of their list; else None.
+
+    Which entries are traced may depend on values: `np.maximum(np.array([t, s]), 0.0)` has none if both
+    are negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_numbers(np.array([0.0, np.float64(2.0)], object))
+    array([0., 2.])
+    """
+    if not all([isinstance(x, _REAL) for x in objects.ravel()]):
+        return None
+    numbers = np.array(objects.tolist())
+    return None if numbers.dtype.hasobject else numbers  # an int may be too large
 
 
 def joined(leaves: list[Any]) -> list[Any]:

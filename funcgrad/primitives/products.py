@@ -11,6 +11,7 @@ from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
 from funcgrad.primitives.axes import normalize_axes
 from funcgrad.primitives.families import bilinear, register
+from funcgrad.primitives.ufuncs import conj
 
 # --- matmul --------------------------------------------------------------------------------------
 
@@ -91,10 +92,6 @@ def _matmul(x1: Any, x2: Any, /) -> Any:
     return matmul(as_array(x1), as_array(x2))
 
 
-def _conj(x: Any) -> Any:
-    return x.conj() if x.dtype.kind == "c" else x
-
-
 def _batched(primitive: Any, axes: tuple[int, int]) -> Any:
     """Return the batching of a product over the last `axes` of its arguments, batched over the others."""
 
@@ -111,8 +108,8 @@ _vecdot: Primitive = bilinear(
     "vecdot",
     np.vecdot,
     vjp=(
-        lambda ct, y, x_shape: unbroadcast(_conj(ct[..., None] * y), x_shape),
-        lambda ct, x, y_shape: unbroadcast(ct[..., None] * _conj(x), y_shape),
+        lambda ct, y, x_shape: unbroadcast(conj(ct[..., None] * y), x_shape),
+        lambda ct, x, y_shape: unbroadcast(ct[..., None] * conj(x), y_shape),
     ),
     batch=lambda *batch: _batched(_vecdot, (1, 1))(*batch),
 )
@@ -127,10 +124,10 @@ _matvec: Primitive = bilinear(
 )
 _vecmat: Primitive = bilinear(
     "vecmat",
-    lambda x, y: (_conj(x)[..., None, :] @ y)[..., 0, :],
+    lambda x, y: (conj(x)[..., None, :] @ y)[..., 0, :],
     vjp=(
-        lambda ct, y, x_shape: unbroadcast(_conj((y @ ct[..., None])[..., 0]), x_shape),
-        lambda ct, x, y_shape: unbroadcast(_conj(x)[..., :, None] * ct[..., None, :], y_shape),
+        lambda ct, y, x_shape: unbroadcast(conj((y @ ct[..., None])[..., 0]), x_shape),
+        lambda ct, x, y_shape: unbroadcast(conj(x)[..., :, None] * ct[..., None, :], y_shape),
     ),
     batch=lambda *batch: _batched(_vecmat, (1, 2))(*batch),
 )
@@ -184,7 +181,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 def vdot(a: Any, b: Any, /) -> Any:
     """Return the dot product of the flat arrays; the first is conjugated."""
     a, b = [x if x.ndim == 1 else x.reshape(-1) for x in (as_array(a), as_array(b))]
-    return matmul(_conj(a), b)
+    return matmul(conj(a), b)
 
 
 @handle(np.inner)
@@ -346,7 +343,21 @@ class _Einsum(Primitive):
 
 def _einsum_pull(ct: Any, kept: Any) -> Any:
     rule, *others = kept
-    return np.einsum(rule, ct, *others, optimize=True)
+    few = len(others) == 1 and _count_products(rule, ct, others[0]) <= _FEW
+    return np.einsum(rule, ct, *others, optimize=not few)
+
+
+_FEW = 20_000  # products, up to which the sum takes less time than the search for the best way to do it
+
+
+def _count_products(rule: str, x: Any, y: Any) -> int:
+    """Return the product of the lengths of all named axes."""
+    x_term, y_term = rule.partition("->")[0].split(",")
+    n: int = math.prod(x.shape)
+    for size, letter in zip(y.shape, y_term, strict=True):
+        if letter not in x_term:
+            n *= size
+    return n
 
 
 def _batch_einsum(args: Any, mapped: Any, settings: Any) -> Any:

@@ -137,17 +137,23 @@ class _Join(Primitive):
 
         return push
 
+    def push_all(self, tangents: list[Any], ans: Any, args: Any, settings: Any) -> Any:
+        """Join the tangents of all arguments: one by one they would cost the square of their number."""
+        parts = [
+            np.zeros(x.shape, ans.dtype) if t is None else t
+            for t, x in zip(tangents, args, strict=True)
+        ]
+        return self(*parts, **settings)
+
 
 @functools.cache
 def _keep_slice(i: int) -> Any:
     """Return what tells where argument `i` stands along the axis."""
 
     def keep(ans: Any, args: Any, settings: Any) -> Any:
-        axis = settings["axis"]
-        start = 0
-        for x in args[:i]:
-            start += x.shape[axis]
-        return (slice(None),) * axis + (slice(start, start + args[i].shape[axis]),)
+        axis, ends = settings["axis"], settings["ends"]
+        start = ends[i - 1] if i else 0
+        return (slice(None),) * axis + (slice(start, ends[i]),)
 
     keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
     return keep
@@ -157,7 +163,9 @@ def _take_slice(ct: Any, index: Any) -> Any:
     return ct[index]
 
 
-_concatenate = register(_Join("concatenate", lambda *xs, axis: np.concatenate(xs, axis), ("*xs",)))
+_concatenate = register(
+    _Join("concatenate", lambda *xs, axis, ends: np.concatenate(xs, axis), ("*xs",))
+)
 
 
 def _batch_concatenate(args: Any, mapped: Any, settings: Any) -> Any:
@@ -200,10 +208,8 @@ def _keep_part(i: int) -> Any:
     """Return what tells where the entries of argument `i` stand."""
 
     def keep(ans: Any, args: Any, settings: Any) -> Any:
-        start = 0
-        for x in args[:i]:
-            start += x.size
-        return slice(start, start + args[i].size), args[i].shape
+        ends = settings["ends"]
+        return slice(ends[i - 1] if i else 0, ends[i]), args[i].shape
 
     keep.args, keep.settings = (), ()  # type: ignore[attr-defined]
     return keep
@@ -214,7 +220,7 @@ def _take_part(ct: Any, kept: Any) -> Any:
     return ct[places].reshape(shape)
 
 
-_chain = register(_Chain("chain", lambda *xs: np.concatenate(xs, None), ("*xs",)))
+_chain = register(_Chain("chain", lambda *xs, ends: np.concatenate(xs, None), ("*xs",)))
 _chain.pulls = (_take_part,)
 _stack = register(_Stack("stack", lambda *xs, axis: np.stack(xs, axis), ("*xs",)))
 
@@ -495,11 +501,17 @@ def concatenate(
     """Join along an axis."""
     arrays = _listed(arrays)
     if axis is None:
-        return _join(_chain, arrays, {}, out, dtype, casting)
+        return _join(_chain, arrays, {"ends": _ends([x.size for x in arrays])}, out, dtype, casting)
     if not all([x.ndim for x in arrays]):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     axis = normalize_axis(axis, arrays[0].ndim)
-    return _join(_concatenate, arrays, {"axis": axis}, out, dtype, casting)
+    where = {"axis": axis, "ends": _ends([x.shape[axis] for x in arrays])}
+    return _join(_concatenate, arrays, where, out, dtype, casting)
+
+
+def _ends(lengths: list[int]) -> tuple[int, ...]:
+    """Return where each part ends: found once, and not for each part from the first on."""
+    return tuple(itertools.accumulate(lengths))
 
 
 @handle(np.stack)

@@ -27,7 +27,7 @@ from funcgrad.primitives.axes import (
     reduced_axes,
 )
 from funcgrad.primitives.families import linear, primitive
-from funcgrad.primitives.ufuncs import root
+from funcgrad.primitives.ufuncs import conj, root
 
 
 def no_out(name: str, out: Any) -> None:
@@ -692,13 +692,9 @@ def _freedom(w: Any, fweights: Any, aweights: Any, ddof: Any) -> Any:
     return total - ddof * np.sum(w * aweights) / total
 
 
-def _conj(x: Any) -> Any:
-    return x.conj() if x.dtype.kind == "c" else x
-
-
 def _joint(x: Any) -> Any:
     """Return the sum of a square matrix and its conjugate transpose."""
-    return x + _conj(x.mT)
+    return x + conj(x.mT)
 
 
 def _centered(x: Any) -> Any:
@@ -707,7 +703,7 @@ def _centered(x: Any) -> Any:
 
 def _covariances(x: Any, freedom: Any) -> Any:
     x = _centered(x)
-    return x @ _conj(x.mT) / freedom
+    return x @ conj(x.mT) / freedom
 
 
 # With the means gone, C = X X^H / f: the cotangent of X is (ct + ct^H) conj(X) / f. Its rows sum to zero,
@@ -715,8 +711,8 @@ def _covariances(x: Any, freedom: Any) -> Any:
 _cov: Primitive = primitive(
     "cov",
     _covariances,
-    vjp=(lambda ct, x, freedom: _joint(ct) @ _conj(_centered(x)) / freedom,),
-    jvp=(lambda t, x, freedom: _joint(t @ _conj(_centered(x).mT)) / freedom,),
+    vjp=(lambda ct, x, freedom: _joint(ct) @ conj(_centered(x)) / freedom,),
+    jvp=(lambda t, x, freedom: _joint(t @ conj(_centered(x).mT)) / freedom,),
     batch=lambda args, mapped, settings: _cov(*args, **settings),
 )
 
@@ -734,21 +730,21 @@ def _correlations(x: Any, freedom: Any) -> Any:
 def _unit_rows(x: Any) -> tuple[Any, Any]:
     """Return the centered rows divided by their lengths, and the lengths."""
     x = _centered(x)
-    length = np.sqrt((x * _conj(x)).real.sum(-1, keepdims=True))
+    length = np.sqrt((x * conj(x)).real.sum(-1, keepdims=True))
     return x / length, length
 
 
 # C = Z Z^H for rows Z of length one; d(x / |x|) = dx / |x| - Z Re(sum(conj(Z) dx)) / |x|
 def _corr_pull(ct: Any, x: Any) -> Any:
     z, length = _unit_rows(x)
-    g = _joint(ct) @ _conj(z)
-    return (g - _conj(z) * (g * z).real.sum(-1, keepdims=True)) / length
+    g = _joint(ct) @ conj(z)
+    return (g - conj(z) * (g * z).real.sum(-1, keepdims=True)) / length
 
 
 def _corr_push(t: Any, x: Any) -> Any:
     z, length = _unit_rows(x)
-    change = (t - z * (_conj(z) * t).real.sum(-1, keepdims=True)) / length
-    return _joint(change @ _conj(z.mT))
+    change = (t - z * (conj(z) * t).real.sum(-1, keepdims=True)) / length
+    return _joint(change @ conj(z.mT))
 
 
 _corr: Primitive = primitive(

@@ -120,6 +120,12 @@ def _over_length(x: Any, ans: Any) -> Any:
 
 elementwise(np.hypot, lambda x, ans: _over_length(x, ans), lambda y, ans: _over_length(y, ans))
 
+
+def conj(x: Any) -> Any:
+    """Return the conjugate; a real array itself."""
+    return x.conj() if x.dtype.kind == "c" else x
+
+
 # --- absolute values, signs, extremes ------------------------------------------------------------
 
 # For complex x the partial derivative is conj(x) / |x|: the pairing is Re(ct dx). 0 at 0.

@@ -242,6 +242,9 @@ def _of_kind(a: Any, result: Any) -> Any:
 def _apply_by_rounds(ufunc: np.ufunc, a: Any, index: Any, operands: Any) -> None:
     """Apply a ufunc to each place for the first time, then to those that come a second time, and so on."""
     index = tuple([settled(i) if isinstance(i, Tracer) else i for i in _items(index)])
+    if ufunc is np.maximum or ufunc is np.minimum:
+        _apply_to_segments(ufunc, a, index, operands[0])
+        return
     places = np.arange(a.size).reshape(a.shape)[index]
     flat = [np.broadcast_to(x, places.shape).reshape(-1) for x in operands]
     places = places.reshape(-1)
@@ -250,6 +253,23 @@ def _apply_by_rounds(ufunc: np.ufunc, a: Any, index: Any, operands: Any) -> None
         now = np.flatnonzero(turn == k)
         at = np.unravel_index(places[now], a.shape)
         a[at] = _of_kind(a, ufunc(a[at], *[x[now] for x in flat]))
+
+
+def _apply_to_segments(ufunc: np.ufunc, a: Any, index: Any, values: Any) -> None:
+    """Join each place to all the values that go there, which are brought next to each other."""
+    arrays = all([type(i) is np.ndarray and i.dtype.kind in "iu" for i in index])
+    ahead = a.shape[: len(index)] if arrays else a.shape  # whole rows go together, if they can
+    behind = a.shape[len(ahead) :]
+    places = np.arange(math.prod(ahead)).reshape(ahead)[index]
+    values = np.broadcast_to(values, (*places.shape, *behind)).reshape(places.size, *behind)
+    touched, which, counts = np.unique(places, return_inverse=True, return_counts=True)
+    if not touched.size:
+        return
+    at = np.unravel_index(touched, ahead)
+    rows = np.concatenate([np.arange(touched.size), which.reshape(-1)])
+    starts = np.cumsum(counts + 1) - counts - 1
+    joined = np.concatenate([a[at], values])[np.argsort(rows, kind="stable")]
+    a[at] = _of_kind(a, ufunc.reduceat(joined, starts))
 
 
 def _items(index: Any) -> tuple[Any, ...]:

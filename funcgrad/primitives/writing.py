@@ -8,6 +8,7 @@ import numpy as np
 from funcgrad.backward import ACCUMULATES, is_basic
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, concrete, find_trace, is_number
+from funcgrad.forward import ForwardTracer
 from funcgrad.handles import has_views, write
 from funcgrad.primitives.families import register
 from funcgrad.primitives.indexing import batched_index, getitem, plain_index, splits_arrays
@@ -62,6 +63,9 @@ class _Put(Primitive):
         if i == 0:
             return lambda t, ans, args, settings: put(t, np.zeros((), t.dtype), **settings)
         return lambda t, ans, args, settings: put(np.zeros(ans.shape, ans.dtype), t, **settings)
+
+    def push_all(self, tangents: list[Any], ans: Any, args: Any, settings: Any) -> Any:
+        return put(*tangents, **settings)  # one copy in place of four
 
 
 def _batch_put(args: Any, mapped: Any, settings: Any) -> Any:
@@ -159,6 +163,30 @@ def _write_in_place(y: Any, index: Any, v: Any) -> bool:
     return True
 
 
+def _write_forward(y: Any, index: Any, v: Any) -> bool:
+    """Write a value and its tangent in place, likewise."""
+    if type(y) is not ForwardTracer or not is_basic(index) or y._view is not None or has_views(y):
+        return False
+    traced = type(v) is ForwardTracer and v._trace is y._trace
+    value, tangent = (v.value, v.node) if traced else (v, None)
+    if isinstance(value, Tracer) or isinstance(tangent, Tracer) or value.dtype != y.dtype:
+        return False
+    if not _is_owned(y.value) or sys.getrefcount(y.value) > _ONE_HOLDER:
+        return False
+    if y.node is None:
+        y.node = None if tangent is None else np.zeros(y.shape, y.dtype)
+    elif not _is_owned(y.node) or sys.getrefcount(y.node) > _ONE_HOLDER:
+        return False
+    y.value[index] = value
+    if y.node is not None:
+        y.node[index] = 0 if tangent is None else tangent
+    return True
+
+
+def _is_owned(x: Any) -> bool:
+    return type(x) is np.ndarray and x.base is None
+
+
 # --- what y[index] = v of a tracer calls ---------------------------------------------------------
 
 
@@ -175,7 +203,7 @@ def assign_entries(y: Any, index: Any, value: Any) -> None:
         value = value.astype(y.dtype)
     if find_trace(index if isinstance(index, tuple) else (index,)) is not None:
         _assign_mapped(y, index, value)
-    elif not _write_in_place(y, index, value):
+    elif not _write_in_place(y, index, value) and not _write_forward(y, index, value):
         write(y, put(y, value, index=index))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, jvp, vjp, vmap
+from funcgrad import grad, hessian, jvp, vjp, vmap
 from funcgrad.core import HANDLERS
 from funcgrad.errors import ArgumentError, ShapeError
 from funcgrad.primitives import REGISTRY, bilinear, elementwise, linear, primitive
@@ -114,6 +114,38 @@ def test_several_results_are_a_tuple():
     listed = primitive("listed", lambda x: [x, x], vjp=(lambda ct: ct[0],), multiple=True)
     with pytest.raises(ArgumentError, match="write multiple=True and return a tuple"):
         grad(lambda x: listed(x)[0])(3.0)
+
+
+@pytest.mark.filterwarnings("ignore::funcgrad.errors.PerformanceWarning")
+@pytest.mark.parametrize(
+    "slopes",
+    [
+        lambda ct, ans, x: np.full(x.shape, ct) * np.exp(x - np.full(x.shape, ans)),
+        lambda ct, ans, x: np.array([ct * np.exp(v - ans) for v in x]),
+    ],
+)
+def test_a_rule_that_lists_traced_numbers_has_forward_mode_and_second_derivatives(slopes):
+    fun = primitive("log_total", lambda x: np.log(np.sum(np.exp(x))), vjp=(slopes,))
+    softmax = np.exp(X) / np.sum(np.exp(X))
+    np.testing.assert_allclose(jvp(fun, (X,), (np.ones(3),))[1], 1.0, rtol=1e-14)
+    np.testing.assert_allclose(
+        hessian(fun)(X), np.diag(softmax) - np.outer(softmax, softmax), rtol=1e-12, atol=1e-15
+    )
+    given = primitive(
+        "log_total",
+        lambda x: np.log(np.sum(np.exp(x))),
+        vjp=(slopes,),
+        jvp=(lambda t, ans, x: sum(np.array([a * np.exp(v - ans) for a, v in zip(t, x)])),),
+    )
+    check_grads(given, (X,), order=3)
+
+
+@pytest.mark.filterwarnings("ignore::funcgrad.errors.PerformanceWarning")
+def test_a_partial_that_lists_traced_numbers_is_one_array():
+    fun = elementwise(np.asarray, lambda x: np.array([np.exp(v) for v in x]), name="listed")
+    slope = grad(lambda x: np.sum(fun(x)))
+    np.testing.assert_allclose(jvp(slope, (X,), (X,))[1], X * np.exp(X), rtol=1e-14)
+    np.testing.assert_allclose(grad(lambda x: np.sum(slope(x)))(X), np.exp(X), rtol=1e-14)
 
 
 def test_the_librarys_own_are_not_checked():

@@ -296,3 +296,33 @@ def test_take_refuses_an_index_out_of_bounds_as_numpy_does():
     assert grad(lambda x: np.sum(np.take(x, [3], mode="wrap")))(np.ones(3)).tolist() == [1, 0, 0]
     assert grad(lambda x: np.sum(np.take(x, [3], mode="clip")))(np.ones(3)).tolist() == [0, 0, 1]
     assert grad(lambda x: np.sum(np.take(x, [-1], mode="clip")))(np.ones(3)).tolist() == [1, 0, 0]
+
+
+def places(n, *shape):
+    """Return indices from -n to n - 1, in some disorder."""
+    return (np.arange(np.prod(shape)) * 37 % (2 * n) - n).reshape(shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "index"),
+    [
+        ((50, 16), places(50, 300)),
+        ((50, 4, 4), places(50, 30, 10)),
+        ((20, 30), (places(20, 400), places(30, 400))),
+        ((20, 30, 3), (places(20, 40, 1), places(30, 1, 40))),
+        (
+            (5, 6),
+            (abs(places(4, 400)).astype(np.uint8), places(6, 400).astype(np.int8)),
+        ),
+    ],
+)
+def test_reading_many_rows_adds_up_their_cotangents(shape, index):
+    x = np.zeros(shape)
+    ct = np.cos(np.arange(x[index].size)).reshape(x[index].shape)
+    expected = np.zeros(shape)
+    np.add.at(expected, index, ct)
+    for layout in (np.ascontiguousarray, np.asfortranarray):
+        (gradient,) = vjp(lambda x: x[index], layout(x))[1](ct)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-12)
+    (twice,) = vjp(lambda x: x[index] + x[index], x)[1](ct)
+    np.testing.assert_allclose(twice, 2 * expected, rtol=1e-12, atol=1e-12)

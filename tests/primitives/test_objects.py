@@ -362,6 +362,29 @@ def test_an_array_of_objects_on_purpose_does_not_warn():
     assert grad(lambda t: np.sum(np.array([t[0], t[1]], object)))(X).tolist() == [1, 1, 0]
 
 
-def test_an_array_of_objects_without_traced_values_is_refused():
-    with pytest.raises(UnsupportedError, match="numeric dtype"):
-        grad(lambda t: np.sum(t * np.array([1.0, 2.0, 3.0], object)))(X)
+def test_an_array_of_objects_that_are_no_numbers_is_refused():
+    for odd in (None, "2.0", [3.0], 1j, 2**70):
+        objects = np.empty(3, object)
+        objects[:] = [1.0, 2.0, odd]
+        with pytest.raises(UnsupportedError, match="numeric dtype"):
+            grad(lambda t, objects=objects: np.sum(t * objects))(X)
+
+
+# --- which entries are traced depends on values ----------------------------------------------------
+
+
+@quiet
+@pytest.mark.parametrize("x", [[1.0, 2.0], [1.0, -2.0], [-1.0, -2.0]])
+def test_entries_that_turned_constant_are_constants(x):
+    def rectified(t):
+        return np.maximum(np.array([t[0], t[1]]), 0.0)
+
+    x = np.array(x)
+    slope = np.where(x > 0, 1.0, 0.0)
+    assert jacrev(rectified)(x).tolist() == np.diag(slope).tolist()
+    assert jacfwd(rectified)(x).tolist() == np.diag(slope).tolist()
+    assert vmap(rectified, fallback="loop")(x[None]).tolist() == [np.maximum(x, 0.0).tolist()]
+    # sum_i max(t_i, 0) t_i has the slope 2 max(t_i, 0)
+    assert grad(lambda t: np.sum(rectified(t) * t))(x).tolist() == (2 * slope * x).tolist()
+    assert grad(lambda t: rectified(t) @ t)(x).tolist() == (2 * slope * x).tolist()
+    assert grad(lambda t: np.sum(np.where(x < 9, rectified(t), t)))(x).tolist() == slope.tolist()

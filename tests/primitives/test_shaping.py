@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, jacrev, vjp, vmap
+from funcgrad import FuncgradError, grad, jacrev, jvp, make_tape, vjp, vmap
+from funcgrad.primitives import shaping
+from funcgrad.testing import check_grads
 
 X = np.arange(6.0).reshape(2, 3)
 
@@ -106,6 +108,43 @@ def test_joining_with_integers_and_numbers():
     out, pull = vjp(lambda x: np.stack([x, 2, np.int64(3)]), np.float32(1.0))
     assert out.dtype == np.stack([np.float32(1.0), 2, np.int64(3)]).dtype
     assert pull(np.ones(3, out.dtype))[0] == 1
+
+
+JOINS = {
+    "stack": lambda parts: np.stack(parts, axis=-1),
+    "concatenate": lambda parts: np.concatenate([np.atleast_1d(x) for x in parts]),
+}
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_tangents_of_many_parts_are_joined_at_once(name, monkeypatch):
+    primitive = getattr(shaping, f"_{name}")
+    calls = []
+    fun = primitive.fun
+    monkeypatch.setattr(primitive, "fun", lambda *xs, **k: calls.append(len(xs)) or fun(*xs, **k))
+    x, v = np.arange(1.0, 51.0), np.cos(np.arange(50.0))
+
+    def squares(x):
+        return JOINS[name]([1.0, *[y * y for y in x], np.float32(2)])
+
+    _, tangent = jvp(squares, (x,), (v,))
+    np.testing.assert_array_equal(tangent, np.concatenate([[0.0], 2 * x * v, [0.0]]))
+    assert calls == [52, 52]  # the values, the tangents
+
+
+def test_parts_of_many_sizes_take_back_their_slices():
+    def fun(x, y):
+        return np.concatenate([x, 2 * y, np.ones((2, 2)), x * y[:, :1], y[:, :0]], axis=1)
+
+    x, y = np.arange(4.0).reshape(2, 2), np.arange(6.0).reshape(2, 3)
+    check_grads(fun, (x, y))
+    check_grads(lambda x, y: vmap(fun)(x[None], y[None]), (x, y))
+
+
+def test_a_drawn_join_shows_the_axis_alone():
+    tape = make_tape(lambda x: np.concatenate([x, x], axis=1))(np.ones((2, 2)))
+    assert "axis=1" in str(tape)
+    assert "ends" not in str(tape)
 
 
 def test_an_array_joined_with_itself_gets_both_cotangents():

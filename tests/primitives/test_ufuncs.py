@@ -1,5 +1,7 @@
 """Ufuncs at kinks and singular points, their options, and constants that the program changes."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -299,10 +301,17 @@ def test_matrices_and_masked_arrays_are_refused(kind):
         grad(np.sum)(np.asanyarray(other))
 
 
-def test_an_array_of_objects_is_refused():
+def test_an_array_of_objects_is_refused_unless_they_are_numbers():
     for fun in (np.multiply, np.dot, lambda x, y: x * y, lambda x, y: y + x):
-        with pytest.raises(FuncgradError):
-            grad(lambda x, fun=fun: np.sum(fun(x, np.array([1, 2, 3], object))))(np.ones(3))
+        for odd in (None, "3", 3j, Fraction(3)):
+            objects = np.array([1, 2, odd], object)
+            with pytest.raises(FuncgradError):
+                grad(lambda x, fun=fun, y=objects: np.sum(fun(x, y)))(np.ones(3))
+        gradients = [
+            grad(lambda x, fun=fun, y=y: np.sum(fun(x, y)))(np.ones(3))
+            for y in (np.array([1, 2.0, 3], object), np.array([1, 2.0, 3]))
+        ]
+        np.testing.assert_array_equal(*gradients)
 
 
 # --- constants that change -----------------------------------------------------------------------

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, jacfwd, jacrev, jvp, value_and_grad, vmap
+from funcgrad import grad, jacfwd, jacrev, jvp, value_and_grad, vjp, vmap
 from funcgrad.errors import FuncgradError, UnsupportedError
+from funcgrad.testing import check_grads
 
 X = np.array([0.5, 1.3, 2.1])
 M = np.array([[0.3, 1.1, 0.7], [0.9, 0.2, 1.6]])
@@ -396,3 +397,74 @@ def test_a_complex_value_is_not_written_into_a_real_array():
 
     with pytest.raises(TypeError, match="cast"):
         grad(fun)(X)
+
+
+# --- many entries in few places --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum])
+def test_the_extreme_of_many_entries_in_few_places(ufunc):
+    places = np.array([[3, 0, 3], [1, 3, 0]])
+
+    def joined(z, values):
+        z = z * 1.0
+        ufunc.at(z, places, values)
+        return z
+
+    z, values = np.array([0.3, -0.2, 0.9, 0.1]), np.array([[0.5, 0.7, -1.0], [-0.4, 0.2, 0.4]])
+    expected = z.copy()
+    ufunc.at(expected, places, values)
+    np.testing.assert_array_equal(vjp(joined, z, values)[0], expected)
+    check_grads(joined, (z, values))
+    np.testing.assert_array_equal(
+        vmap(joined)(np.stack([z, -z]), np.stack([values, -values]))[0], expected
+    )
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.array([2, 0, 2, -1, 0]),
+        (np.array([2, 0, 2, -1, 0]), np.array([1, 0, 1, -1, 0])),
+        (slice(None), np.array([1, 0, 1])),
+        (np.array([[0], [2]]), np.array([[1, 1, 0]])),
+        np.array([], int),
+    ],
+)
+def test_the_extreme_of_rows_and_at_any_index(index):
+    z = np.cos(np.arange(12.0)).reshape(3, 2, 2)
+    values = np.sin(1 + np.arange(z[index].size)).reshape(z[index].shape)
+
+    def joined(z, values):
+        z = z + 0.0
+        np.maximum.at(z, index, values)
+        return z
+
+    expected = joined(z, values)
+    np.testing.assert_array_equal(vjp(joined, z, values)[0], expected)
+    check_grads(joined, (z, values))
+
+
+def test_equal_entries_in_one_place_share_the_derivative_evenly():
+    def largest(z, values):
+        z = z.copy()
+        np.maximum.at(z, [0, 0, 0, 1], values)
+        return np.sum(z)
+
+    of_z, of_values = grad(largest, argnums=(0, 1))(np.array([2.0, 5.0]), np.array([2.0, 1, 2, 3]))
+    np.testing.assert_allclose(of_z, [1 / 3, 1], rtol=1e-15)
+    np.testing.assert_allclose(of_values, [1 / 3, 0, 1 / 3, 0], rtol=1e-15)
+
+
+def test_equal_entries_of_a_segment_share_the_derivative_evenly():
+    x = np.array([9.0, 2.0, 1.0, 2.0, 4.0])
+    for transform in (grad, jacfwd):
+        g = transform(lambda x: np.sum(np.maximum.reduceat(x, [1, 4])))(x)
+        assert g.tolist() == [0, 0.5, 0, 0.5, 1]
+        assert transform(lambda x: np.sum(np.add.reduceat(x, [1, 4])))(x).tolist() == [
+            0,
+            1,
+            1,
+            1,
+            1,
+        ]

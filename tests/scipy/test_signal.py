@@ -10,6 +10,7 @@ from funcgrad.testing import check_grads
 reference = pytest.importorskip("scipy.signal")
 
 from funcgrad.scipy import signal  # noqa: E402  # needs SciPy
+from funcgrad.scipy.signal import convolution  # noqa: E402
 from tests.scipy.claims import check_mirror, signatures_differ  # noqa: E402
 
 X, Y = np.cos(np.arange(6.0)), np.sin(1 + np.arange(3.0))
@@ -247,3 +248,36 @@ def test_inverses_of_short_time_fourier_transforms(nperseg, options):
 def test_a_signal_is_what_its_transform_came_from():
     _, back = signal.istft(vjp(lambda x: signal.stft(x, nperseg=8)[-1], SIGNALS[0])[0])
     np.testing.assert_allclose(back[:, :23], SIGNALS[0], atol=1e-14)
+
+
+# --- large arrays and small ones -------------------------------------------------------------------
+
+
+def test_the_derivative_by_a_kernel_takes_no_more_products_than_the_convolution(monkeypatch, rng):
+    image, kernel = rng.normal(size=(40, 40)), rng.normal(size=(3, 3))
+    products = []
+    for primitive in (convolution._convolve, convolution._correlate):
+
+        def counted(x, y, method, fun=primitive.fun, full=primitive is convolution._convolve):
+            out = fun(x, y, method)
+            products.append((x.size if full else out.size) * y.size)
+            return out
+
+        monkeypatch.setattr(primitive, "fun", counted)
+    gradient = grad(lambda k: np.sum(signal.convolve2d(image, k, "same") ** 2))(kernel)
+    assert gradient.shape == (3, 3)
+    assert max(products) <= 2 * image.size * kernel.size
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("shapes", [((9, 8, 9), (2, 3, 2)), ((2, 3, 2), (9, 8, 9))])
+def test_convolving_large_arrays_of_three_axes(mode, shapes, rng):
+    x, y = [rng.normal(size=shape) for shape in shapes]
+
+    def fun(x, y):
+        return signal.convolve(x, y, mode, "direct")
+
+    np.testing.assert_allclose(
+        vjp(fun, x, y)[0], reference.convolve(x, y, mode, "direct"), rtol=1e-12, atol=1e-14
+    )
+    check_grads(fun, (x, y))

@@ -8,13 +8,13 @@ import numpy as np
 from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.linalg import (
-    _conj,
     _diagonal_matrix,
     _diagonal_of,
     _h,
     _hermitian,
     _over_gaps,
 )
+from funcgrad.primitives.ufuncs import conj
 from funcgrad.scipy.mirrors import mirror, refuse
 
 sl: Any = importlib.import_module("scipy.linalg")
@@ -30,14 +30,14 @@ def _eigh_core(ct: Any, ans: Any) -> Any:
 
 def _eigh_pull(ct: Any, ans: Any) -> Any:
     v = ans[1]
-    return _hermitian(_conj(v) @ _eigh_core(ct, ans) @ v.mT)
+    return _hermitian(conj(v) @ _eigh_core(ct, ans) @ v.mT)
 
 
 def _eigh_pull_b(ct: Any, ans: Any) -> Any:
     w, v = ans
     along = _diagonal_matrix(_diagonal_of(v.mT @ ct[1]) / 2)
     core = _eigh_core(ct, ans) * w[..., None, :] + along
-    return -_hermitian(_conj(v) @ core @ v.mT)
+    return -_hermitian(conj(v) @ core @ v.mT)
 
 
 def _eigh_push(t: Any, ans: Any) -> Any:

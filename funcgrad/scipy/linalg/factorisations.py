@@ -7,7 +7,8 @@ import numpy as np
 
 from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import constant, primitive
-from funcgrad.primitives.linalg import _conj, _h
+from funcgrad.primitives.linalg import _h
+from funcgrad.primitives.ufuncs import conj
 from funcgrad.scipy.linalg.banded import solve_triangular
 from funcgrad.scipy.linalg.sylvester import solve_sylvester
 from funcgrad.scipy.mirrors import mirror, refuse
@@ -210,8 +211,8 @@ def svdvals(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any
 def _polar_pull(ct: Any, ans: Any) -> Any:
     (ct_u, ct_p), (u, p) = ct, ans
     turn = solve_sylvester(p.mT, p.mT, u.mT @ ct_u - ct_p @ p.mT)
-    outside = np.linalg.solve(p, (ct_u - _conj(u) @ (u.mT @ ct_u)).mT).mT
-    return outside + _conj(u) @ (turn - _h(turn) + ct_p)
+    outside = np.linalg.solve(p, (ct_u - conj(u) @ (u.mT @ ct_u)).mT).mT
+    return outside + conj(u) @ (turn - _h(turn) + ct_p)
 
 
 _polar: Primitive = primitive(
