@@ -9,7 +9,6 @@ import numpy as np
 
 from funcgrad.core import (
     HANDLERS,
-    HOOKS,
     Primitive,
     Tracer,
     as_array,
@@ -17,6 +16,7 @@ from funcgrad.core import (
     handle,
     is_traced,
     plain_array,
+    unsupported,
 )
 from funcgrad.primitives.axes import (
     in_dtype,
@@ -569,14 +569,9 @@ def sliding_window_view(
     shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
     given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
     axes = tuple([normalize_axis(i, x.ndim) for i in given])  # an axis may come twice
-    if not writeable:
-        return _windows(x, shape=shape, axes=axes)
-    _windows(x, shape=shape, axes=axes)  # raises for shapes and axes that are wrong
-    for i, n in zip(axes, shape):
-        places = np.arange(x.shape[i] - n + 1)[:, None] + np.arange(n)
-        windows = HOOKS["entries in place"](x, (slice(None),) * i + (places,))
-        x = np.moveaxis(windows, i + 1, -1)
-    return x
+    if writeable:  # an entry that stands in several windows would have to be written once
+        unsupported("sliding_window_view with writeable=True", "write into the array itself")
+    return _windows(x, shape=shape, axes=axes)
 
 
 # --- sets ----------------------------------------------------------------------------------------
