@@ -11,12 +11,13 @@ from funcgrad.core import (
     Trace,
     Tracer,
     binary_operator,
+    is_number,
     leaked,
     reflected_operator,
     refuse_if_mirrored,
 )
 from funcgrad.errors import TracerConversionError, fail
-from funcgrad.handles import register_view
+from funcgrad.handles import base_of, register_view
 
 
 class Batch(Trace):
@@ -66,7 +67,7 @@ class Batch(Trace):
         if (
             primitive.unview is not None
             and mapped[0]
-            and _is_view(primitive, result, ans, values[0])
+            and _is_view(primitive, result, ans, args[0], settings)
         ):
             register_view(args[0], result, primitive, settings)
         return result
@@ -89,13 +90,20 @@ class Batch(Trace):
         return kind(*stacked) if hasattr(kind, "_fields") else tuple(stacked)
 
 
-def _is_view(primitive: Primitive, result: Any, ans: Any, x: Any) -> bool:
+def _is_view(primitive: Primitive, result: Any, ans: Any, x: Any, settings: Any) -> bool:
     """Tell whether each example's result shares the memory of its argument."""
-    if x.ndim == 1 or (primitive.name == "getitem" and not result.shape):
-        return False  # an example without axes is a number, and an entry is one: no memory to share
-    if isinstance(ans, Tracer):
-        return ans._view is not None
-    return np.may_share_memory(ans, x)
+    if is_number(x):
+        return False
+    if primitive.name == "getitem" and not result.shape and not _has_ellipsis(settings["index"]):
+        return False  # a number, too
+    if isinstance(ans, Tracer):  # a rule may make a view of a copy
+        return ans._view is not None and base_of(ans) is base_of(x.value)
+    return np.may_share_memory(ans, x.value)
+
+
+def _has_ellipsis(index: Any) -> bool:
+    """Tell whether NumPy returns an array for an index, even without axes."""
+    return index is Ellipsis or (type(index) is tuple and any([i is Ellipsis for i in index]))
 
 
 def repeated(x: Any, size: int) -> Any:

@@ -14,6 +14,7 @@ import functools
 import importlib
 import itertools
 import numbers
+import operator
 import sys
 import types
 from collections.abc import Callable
@@ -187,7 +188,10 @@ def concrete(x: Any) -> Any:
 def is_number(x: Any) -> bool:
     """Tell whether a tracer stands for a NumPy scalar, which is never written to, and not for an array."""
     plain = concrete(x)
-    return isinstance(plain, np.generic) or (plain.ndim > 0 and not x.shape)
+    if isinstance(plain, np.generic):
+        return True
+    # Under vmap both are one example of an array; the array is a view, or is marked as one that may have views.
+    return plain.ndim > 0 and not x.shape and x._view is None and x._views is None
 
 
 def handle(*callables: Any) -> Callable[[Handler], Handler]:
@@ -415,7 +419,9 @@ def _ufunc_with_options(ufunc: np.ufunc, handler: Handler, inputs: Any, options:
         unsupported(f"{dotted_name(ufunc)} with the option {next(iter(options), 'subok')}=")
     traced_out = out is not None and len(out) == 1 and isinstance(out[0], Tracer)
     if where is not True and not traced_out:  # what stands elsewhere is not defined
-        unsupported(f"{dotted_name(ufunc)} with where=", "use np.where(condition, f(x), other)")
+        fix = "use np.where(condition, f(x), other)"
+        fix += ", or a traced out=np.zeros_like(x)" if out is not None else ""
+        unsupported(f"{dotted_name(ufunc)} with where=", fix)
     if out is not None and not traced_out:
         _check_rebinding(ufunc, inputs, out)
     if dtype is not None:
@@ -482,7 +488,10 @@ def _check_rebinding(ufunc: np.ufunc, inputs: tuple[Any, ...], out: tuple[Any, .
     """Allow `plain += t`, which rebinds the name; refuse every other `out=`."""
     target = out[0]
     if len(out) != 1 or target is not inputs[0] or isinstance(target, Tracer):
-        unsupported(f"{dotted_name(ufunc)} with out=", "use the returned value: y = np.add(a, b)")
+        unsupported(
+            f"{dotted_name(ufunc)} with out=",
+            "use the returned value: y = np.add(a, b), or a traced out=np.zeros_like(x)",
+        )
     references = sys.getrefcount(target)
     if isinstance(inputs[1], _Probe):
         raise _Counted(references)
@@ -642,6 +651,9 @@ class Tracer:
     # What would cut the gradient without a word.
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        stand_in = HOOKS["stand in"](self, dtype, sys._getframe(1))
+        if stand_in is not None:
+            return stand_in
         # NumPy asks in the same way for an entry of a list and for the whole of np.asarray(t).
         caller = sys._getframe(1)
         module = str(caller.f_globals.get("__name__"))
@@ -737,15 +749,15 @@ class Tracer:
         )
 
     def __copy__(self) -> Any:
-        return self.copy()
+        return self.copy("K")
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return self.copy()
+        return self.copy("K")
 
     def __iter__(self) -> Any:
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
-        return iter([self[i] for i in range(self.shape[0])])
+        return (self[i] for i in range(self.shape[0]))  # one by one: a write may come in between
 
     def __contains__(self, x: Any) -> bool:
         return bool(np.any(self == x))
@@ -874,13 +886,27 @@ class Tracer:
     def real(self) -> Any:
         return HANDLERS[np.real](self)
 
+    @real.setter
+    def real(self, values: Any) -> None:
+        HANDLERS[np.real](self)[...] = values
+
     @property
     def imag(self) -> Any:
         return HANDLERS[np.imag](self)
 
+    @imag.setter
+    def imag(self, values: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        HANDLERS[np.imag](self)[...] = values
+
     @property
     def flat(self) -> Any:
         return Flat(self)
+
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        HOOKS["write_flat"](self, slice(None), values)
 
     # Methods of an array that are not just a function with the same arguments.
 
@@ -901,13 +927,15 @@ class Tracer:
         subok: Any = True,
         copy: Any = True,
     ) -> Any:
-        if order == "F" or subok is not True:
-            unsupported("ndarray.astype with order= or subok=", "leave the option out")
-        return HANDLERS["astype"](self, np.dtype(dtype), casting=casting)
+        if subok is not True:
+            unsupported("ndarray.astype with subok=", "leave the option out")
+        return HANDLERS["astype"](self, np.dtype(dtype), casting, order, copy)
 
     def item(self, *args: Any) -> Any:
+        if len(args) == 1 and not isinstance(args[0], tuple):
+            return self.reshape(-1)[operator.index(args[0])]
         if args:
-            return self[args[0] if len(args) == 1 and isinstance(args[0], tuple) else args]
+            return self[args if len(args) > 1 else args[0]]
         if self.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
         return self.reshape(())
@@ -1000,18 +1028,26 @@ class Flat:
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
+        self.index = 0  # of the next entry
 
     def __len__(self) -> int:
         return self.tracer.size
 
     def __getitem__(self, index: Any) -> Any:
-        return self.tracer.reshape(-1)[index]
+        entries = self.tracer.reshape(-1)[index]
+        return HANDLERS[np.copy](entries) if entries.shape else entries  # no view, for NumPy too
+
+    def __next__(self) -> Any:
+        if self.index == self.tracer.size:
+            raise StopIteration
+        self.index += 1
+        return self.tracer.reshape(-1)[self.index - 1]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         HOOKS["write_flat"](self.tracer, index, value)
 
-    def __iter__(self) -> Any:
-        return iter(self.tracer.reshape(-1))
+    def __iter__(self) -> "Flat":
+        return self
 
 
 class _Probe(Tracer):
@@ -1051,7 +1087,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 for _name in [
     *["all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip"],
-    *["conj", "conjugate", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
+    *["cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"],
     *["nonzero", "prod", "put", "ravel", "repeat", "round", "searchsorted", "squeeze", "std"],
     *["sum", "swapaxes", "take", "trace", "var"],
 ]:
@@ -1063,6 +1099,15 @@ def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> A
 
 
 Tracer.compress = _compress  # type: ignore[attr-defined]
+
+
+def _conjugate(self: Any, out: Any = None) -> Any:
+    if out is None and self.dtype.kind != "c":
+        return self  # the array itself, which the function copies
+    return call_ufunc(np.conjugate, (self,), {} if out is None else {"out": (out,)})
+
+
+Tracer.conj = Tracer.conjugate = _conjugate  # type: ignore[attr-defined]
 
 
 def _flatten(self: Any, order: str = "C") -> Any:

@@ -20,7 +20,7 @@ from funcgrad.backward import ACCUMULATES, backward
 from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer, concrete, find_trace
-from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
+from funcgrad.errors import ArgumentError, LeakedTracerError, ShapeError, StructureError, fail
 from funcgrad.forward import Forward, ForwardTracer, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.nans import check_made
@@ -82,7 +82,7 @@ class Call:
         if trace is None:
             outputs = self.fun(*leaves)
             traced = any([isinstance(y, Tracer) for y in outputs])
-            return self.closed_over(leaves) if traced else outputs
+            return self.closed_over(leaves, outputs) if traced else outputs
         mine = [isinstance(x, Tracer) and x._trace is trace for x in leaves]
         values = [_read_only(x.value if own else x) for x, own in zip(leaves, mine, strict=True)]
         run: Any = self.on_batch if isinstance(trace, Batch) else self.on_tape
@@ -93,8 +93,11 @@ class Call:
         check_made(f"`{self.name}`", leaves, outputs)
         return outputs  # type: ignore[no-any-return]
 
-    def closed_over(self, leaves: Any) -> Leaves:
-        """Say what happens when the function reads a traced value that is not an argument."""
+    def closed_over(self, leaves: Any, outputs: Any = None) -> Leaves:
+        """Say what happens when the function reads a traced value that is not an argument.
+
+        `outputs` are what it returned for these leaves, if that is not traced by an argument's trace.
+        """
         raise fail(
             ArgumentError,
             f"`{self.name}` depends on a traced value that is not among its arguments.",
@@ -104,8 +107,8 @@ class Call:
     def on_tape(self, tape: Any, leaves: Any, mine: list[bool], values: Leaves) -> Leaves | None:
         """Record one node whose pull runs `bwd` once for all arguments; None if `fwd` read a closure."""
         tape.hear(f"{self.kind}({self.name})", leaves)
-        outputs, residuals = self.fwd(*values)
-        if _traced_by(tape, [*outputs, *tree.leaves(residuals)]):
+        outputs, residuals = self.first_run(tape, values)
+        if outputs is None or _traced_by(tape, [*outputs, *tree.leaves(residuals)]):
             return None
         checks: list[Any] = []
         residuals = tree.map(lambda x: protect(x, checks), residuals)
@@ -136,6 +139,10 @@ class Call:
         if _traced_by(trace, outputs):
             return None
         return [BatchTracer(y, trace) for y in outputs]
+
+    def first_run(self, tape: Any, values: Leaves) -> tuple[Leaves | None, Any]:
+        """Return what `fwd` returns; None if it read a value of the tape that it must not read."""
+        return self.fwd(*values)
 
     def fwd(self, *leaves: Any) -> tuple[Leaves, Any]:
         """Return the outputs and what `bwd` needs."""
@@ -636,6 +643,20 @@ class CheckpointCall(Call):
 
     kind = "checkpoint"
 
+    def first_run(self, tape: Any, values: Leaves) -> tuple[Leaves | None, Any]:
+        """Run on a tape that seems to have ended, as it will have when the second run reads its values."""
+        before = [_again(x) for x in values]
+        sink = tape.sink
+        tape.close()
+        try:
+            return self.fwd(*values)
+        except LeakedTracerError:
+            for x, first in zip(values, before, strict=True):
+                _rewind(x, first)
+            return None, None
+        finally:
+            tape.sink = sink
+
     def fwd(self, *leaves: Any) -> tuple[Leaves, Any]:
         kept = [_again(x) for x in leaves]
         outputs = self.fun(*leaves)
@@ -684,20 +705,42 @@ class CheckpointCall(Call):
     ) -> Leaves | None:
         return self.fun(*leaves)  # type: ignore[no-any-return]  # forward mode stores nothing anyway
 
+    def on_batch(
+        self, trace: Any, leaves: Any, mapped: list[bool], values: Leaves
+    ) -> Leaves | None:
+        """Run as if the batch had ended: it will have when the second run reads its values."""
+        before = trace._closed, trace.careful
+        trace.close()
+        try:
+            return super().on_batch(trace, leaves, mapped, values)
+        except LeakedTracerError:
+            return None
+        finally:
+            trace._closed, trace.careful = before
+
     def batched(self, size: int, mapped: list[bool]) -> Call:
         return CheckpointCall(self.name, functools.partial(self._fun_of_batch, size, mapped))
 
     def _fun_of_batch(self, size: int, mapped: list[bool], *values: Any) -> Leaves:
         return _vectorised(size, self.fun, mapped, values)
 
-    def closed_over(self, leaves: Any) -> Leaves:
-        return self.fun(*leaves)  # type: ignore[no-any-return]  # right, but it keeps what it computes
+    def closed_over(self, leaves: Any, outputs: Any = None) -> Leaves:
+        # right, but the tape keeps what it computes
+        return self.fun(*leaves) if outputs is None else outputs  # type: ignore[no-any-return]
 
 
 def _again(x: Any) -> Any:
     """Return a leaf that a second run may use as the first did: a generator draws the same numbers."""
     random = (np.random.Generator, np.random.RandomState)
     return copy.deepcopy(x) if isinstance(x, random) else x
+
+
+def _rewind(x: Any, before: Any) -> None:
+    """Let a generator draw again what it drew since it was copied."""
+    if isinstance(x, np.random.Generator):
+        x.bit_generator.state = before.bit_generator.state
+    elif isinstance(x, np.random.RandomState):
+        x.set_state(before.get_state())
 
 
 def _excerpt(y: Any) -> Any:

@@ -29,6 +29,13 @@ def register_view(base: Any, view: Any, primitive: Any, settings: Any) -> None:
     views.append(weakref.ref(view))
 
 
+def base_of(handle: Any) -> Any:
+    """Return the handle whose memory a handle shares, which is no view."""
+    while getattr(handle, "_view", None) is not None:
+        handle = handle._view[0]
+    return handle
+
+
 def write(handle: Any, new: Any) -> None:
     """Replace the value of a handle, and of all that share its memory."""
     if handle._view is None:

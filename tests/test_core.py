@@ -700,6 +700,36 @@ def test_in_place_operators_on_traced_scalars_rebind():
     assert grad(fun)(2.0) == 3 * 4 + 2 * 2  # t^3 + t^2
 
 
+@pytest.mark.parametrize(
+    "fun",
+    [
+        *[
+            getattr(np, f"nan{name}")
+            for name in ("max", "min", "var", "std", "median", "mean", "sum")
+        ],
+        lambda t: np.nanvar(t, dtype=np.float64, ddof=1),
+        *[lambda t, f=f: f(t, 0.3) for f in (np.quantile, np.nanquantile)],
+        *[lambda t, f=f: f(t, 30) for f in (np.percentile, np.nanpercentile)],
+        lambda t: np.average(t, returned=True)[1] * t[0],
+        lambda t: np.average(t, weights=t, returned=True)[1],
+        lambda t: np.linalg.multi_dot([t, np.eye(3), t]),
+        lambda t: np.linalg.cond(np.outer(t, t) + np.eye(3), "fro"),
+        lambda t: np.logaddexp.reduce(t, where=[True, False, True], initial=-np.inf),
+        lambda t: np.vecdot(t, t),
+        lambda t: np.modf(t.reshape(3)[0] * np.array(1.0))[0],
+        *[lambda t, f=f: f(t) for f in (np.sum, np.max, np.prod, np.var, np.median, np.ptp)],
+        lambda t: np.squeeze(t[:1]),  # a view, so an array
+        lambda t: t[0, ...],
+        lambda t: np.where(t[0] > 0, t[0], 0.0),
+    ],
+)
+def test_a_result_without_axes_is_a_number_where_numpys_is(fun):
+    expected = fun(X)
+    for value in (vjp(fun, X)[0], jvp(fun, (X,), (X,))[0]):
+        assert type(value) is type(expected)
+        assert value == pytest.approx(expected)
+
+
 # --- lists of traced values ----------------------------------------------------------------------
 
 

@@ -718,6 +718,52 @@ def test_checkpoint_reads_closures():
     assert grad(lambda w: checkpoint(lambda x: w * x)(w))(2.0) == 4
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        lambda y, x: y * np.floor(x * 3),
+        lambda y, x: y[np.argmax(x)],
+        lambda y, x: y * (x > 1),
+        lambda y, x: y * np.sign(np.stack([x, x])[0]),
+        lambda y, x: jvp(lambda z: y * z, (x,), (y,))[1],
+        lambda y, x: jacfwd(lambda z: y * z)(x) @ y,
+        lambda y, x: jacrev(lambda z: y * 2)(x) @ y + y,
+        lambda y, x: grad(lambda z: np.sum(y * z))(x) * y,
+    ],
+)
+def test_checkpoint_reads_closures_stepwise_or_in_an_inner_transform(inside):
+    """The second run comes when the outer transform has ended, so such a function is not run again."""
+
+    def loss(x, around=lambda f: f):
+        return np.sum(around(lambda y: inside(y, x))(np.sin(x)))
+
+    def checked(x):
+        return loss(x, checkpoint)
+
+    rows = np.stack([X, X * 0.7])
+    expected = [grad(loss)(row) for row in rows]
+    assert np.allclose(grad(checked)(X), expected[0])
+    assert np.allclose(vmap(grad(checked))(rows), expected)
+    assert np.allclose(grad(lambda rows: np.sum(vmap(checked)(rows)))(rows), expected)
+    assert np.allclose(hessian(checked)(X), hessian(loss)(X))
+
+
+def test_checkpoint_reads_an_outer_value_in_a_branch():
+    assert grad(lambda x: checkpoint(lambda y: y**2 if x > 0 else -y)(x))(3.0) == 6
+
+
+@pytest.mark.parametrize("argument", [lambda w: X, lambda w: w], ids=["plain", "traced"])
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+def test_checkpoint_with_a_closure_draws_as_often_as_the_function(make, argument):
+    def drawn(around, rng):
+        value, _ = vjp(lambda w: around(lambda x, r: noisy(x, r) * w[0])(argument(w), rng), X)
+        return value, rng.random(2) if make is np.random.default_rng else rng.random_sample(2)
+
+    (value, after), (plain, plain_after) = drawn(checkpoint, make(0)), drawn(lambda f: f, make(0))
+    assert value == plain
+    assert np.array_equal(after, plain_after)
+
+
 def noisy(x, rng):
     return np.sum(x * rng.random(len(x)))
 

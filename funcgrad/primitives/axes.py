@@ -2,7 +2,7 @@
 
 import math
 import operator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -76,12 +76,46 @@ def outside(axes: Axes) -> Axes:
     return tuple([i + 1 for i in axes])
 
 
+def read_only() -> NoReturn:
+    """Raise what NumPy does for a write to a view that it makes read-only."""
+    raise ValueError("assignment destination is read-only")
+
+
+def example(x: Any) -> Any:
+    """Return the plain array under all tracers; under vmap one example of it, whose layout all of them have."""
+    plain = concrete(x)
+    lead = plain.ndim - x.ndim
+    return plain[(0,) * lead] if lead and plain.size else plain
+
+
 def in_rows(x: Any) -> Any:
     """Return `x` with its entries row by row in memory, as most functions of NumPy return an array.
 
     The layout decides which reshapes are views, and with them what a later write changes.
     """
     return x if concrete(x).flags.c_contiguous else np.copy(x, order="C")
+
+
+def laid_out(x: Any, like: Any, order: str) -> Any:
+    """Return `x`, which lies row by row in memory, in an order that is said as NumPy says it, of an array `like`."""
+    if x.ndim < 2 or order == "C" or (order in ("A", "K") and example(like).flags.c_contiguous):
+        return x
+    if order == "A":
+        return laid_out(x, like, "F") if example(like).flags.f_contiguous else x
+    if order not in ("F", "K"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+    strides = example(like).strides if order == "K" and like.ndim == x.ndim else None
+    key = (lambda i: -i) if order == "F" else (lambda i: -abs(strides[i]) if strides else i)
+    axes = sorted(range(x.ndim), key=key)
+    if axes == [*range(x.ndim)]:
+        return x
+    back = sorted(range(x.ndim), key=lambda i: axes[i])
+    return np.transpose(np.copy(np.transpose(x, axes), order="C"), back)
+
+
+def as_number(x: Any) -> Any:
+    """Return a result without axes as a number, as most functions of NumPy return it."""
+    return x if x.shape else x[()]
 
 
 def in_dtype(x: Any, dtype: Any) -> Any:

@@ -14,6 +14,8 @@ _real = linear(
     batch=np.real,
 )
 _imag = linear("imag", np.imag, transpose=lambda ct: ct * -1j, batch=np.imag)
+_real.unview = lambda base, new, settings: new + np.imag(base) * 1j
+_imag.unview = lambda base, new, settings: np.real(base) + new * 1j
 
 
 @handle(np.real)
@@ -27,7 +29,9 @@ def real(val: Any) -> Any:
 def imag(val: Any) -> Any:
     """Return the imaginary part."""
     val = as_array(val)
-    return _imag(val) if val.dtype.kind == "c" else np.zeros_like(val)
+    if val.dtype.kind != "c":
+        return np.broadcast_to(np.zeros_like(val), val.shape)  # read-only
+    return _imag(val)
 
 
 @handle(np.angle)

@@ -18,13 +18,21 @@ from funcgrad.core import (
     is_traced,
     unsupported,
 )
+from funcgrad.primitives.axes import example, in_rows, laid_out
 from funcgrad.primitives.families import elementwise
 from funcgrad.primitives.statistics import settled
 
 
 def constant_like(tracer: Tracer, value: Any) -> Any:
     """Return `value` as a traced array with derivative zero, so that it can take part in writes."""
-    return tracer._trace.constant(value)
+    return as_0d_array(tracer._trace.constant(value))
+
+
+def as_0d_array(x: Any) -> Any:
+    """Mark a new traced array without axes, which vmap would take for a number: it can be written to."""
+    if not x.shape and isinstance(x, Tracer):
+        x._views = []
+    return x
 
 
 def _cast(x: Any, dtype: Any) -> Any:
@@ -38,16 +46,25 @@ _copy = elementwise(np.copy, 1, name="copy")
 @handle(*existing("astype"))
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """Cast; between inexact types the derivative is the cast, to any other type it is zero."""
-    return cast(x, np.dtype(dtype))
+    return cast(x, np.dtype(dtype), copy=copy)
 
 
-def cast(x: Any, dtype: Any, casting: Any = "unsafe") -> Any:
-    """Cast as the method astype does."""
+def cast(x: Any, dtype: Any, casting: Any = "unsafe", order: str = "K", copy: bool = True) -> Any:
+    """Cast as the method astype does: to another array, unless that is one like it and no copy is asked for."""
+    if not copy and x.dtype == dtype and _has_order(x, order):
+        return x
     if not np.can_cast(x.dtype, dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule {casting!r}"
         )
-    return _astype(x, dtype=dtype)
+    result = _astype(x, dtype=dtype)
+    return result if order == "K" else laid_out(np.copy(result, order="C"), x, order)
+
+
+def _has_order(x: Any, order: str) -> bool:
+    """Tell whether an array lies in memory as asked for ("A" and "K" take any order)."""
+    flags = example(x).flags
+    return bool(flags.f_contiguous if order == "F" else order != "C" or flags.c_contiguous)
 
 
 HANDLERS["astype"] = cast
@@ -56,13 +73,14 @@ HANDLERS["astype"] = cast
 @handle(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """Return a copy."""
-    return _copy(a) if order == "K" else _copy(a, order=order)
+    return as_0d_array(_copy(a) if order == "K" else laid_out(_copy(a, order="C"), a, order))
 
 
-def _like(fill: Any, a: Any, dtype: Any, shape: Any) -> Any:
+def _like(fill: Any, a: Any, dtype: Any, shape: Any, order: str) -> Any:
     shape = a.shape if shape is None else shape
     value = np.full(shape, fill, a.dtype if dtype is None else dtype)
-    return constant_like(a, value) if value.dtype.kind in "fc" else value
+    value = constant_like(a, value) if value.dtype.kind in "fc" else value
+    return laid_out(value, a, order)
 
 
 @handle(np.zeros_like, np.empty_like)
@@ -76,7 +94,7 @@ def zeros_like(
     device: Any = None,
 ) -> Any:
     """Return traced zeros."""
-    return _like(0, a, dtype, shape)
+    return _like(0, a, dtype, shape, order)
 
 
 @handle(np.ones_like)
@@ -90,7 +108,7 @@ def ones_like(
     device: Any = None,
 ) -> Any:
     """Return traced ones."""
-    return _like(1, a, dtype, shape)
+    return _like(1, a, dtype, shape, order)
 
 
 @handle(np.full_like)
@@ -106,9 +124,10 @@ def full_like(
 ) -> Any:
     """Return a traced array filled with `fill_value`, traced or not."""
     if not is_traced(fill_value):
-        return _like(fill_value, a, dtype, shape)
-    filled = _copy(np.broadcast_to(as_array(fill_value), a.shape if shape is None else shape))
-    return filled.astype(a.dtype if dtype is None else dtype)
+        return _like(fill_value, a, dtype, shape, order)
+    filled = np.broadcast_to(as_array(fill_value), a.shape if shape is None else shape)
+    filled = _copy(filled, order="C").astype(a.dtype if dtype is None else dtype)
+    return laid_out(filled, a, order)
 
 
 # --- creation with like= -------------------------------------------------------------------------
@@ -126,28 +145,53 @@ def _creator(*funs: Any) -> Callable[[Handler], Handler]:
 @_creator(np.array)
 def array(like: Tracer, a: Any, dtype: Any = None, *, copy: Any = True, **options: Any) -> Any:
     """Return the (nested list of) values as one traced array, a new one."""
+    order = options.pop("order", None) or "K"
     result = asarray(like, a, dtype, **options)
-    return _copy(result) if result is a and copy else result
+    if copy and isinstance(a, Tracer):
+        return HANDLERS[np.copy](result, order)
+    return _in_order(result, order)
 
 
-@_creator(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
+@_creator(np.asarray, np.asanyarray)
 def asarray(like: Tracer, a: Any, dtype: Any = None, **options: Any) -> Any:
     """Return the (nested list of) values as one traced array."""
-    options.pop("copy", None), options.pop("order", None)
-    ndmin = options.pop("ndmin", 0)
+    copy = options.pop("copy", None)
+    order, ndmin = options.pop("order", None) or "K", options.pop("ndmin", 0)
     if options.pop("subok", False) or options:
         unsupported(f"np.array with like= and {next(iter(options), 'subok')}=")
     result = as_array(a) if is_traced(a) else constant_like(like, np.array(a, dtype))
     if dtype is not None and result.dtype != np.dtype(dtype):
         result = result.astype(dtype)
+    if result is a and copy:
+        return HANDLERS[np.copy](a, order)
+    result = _in_order(result if isinstance(a, Tracer) else in_rows(result), order)
     missing = ndmin - result.ndim
     return result.reshape((1,) * missing + result.shape) if missing > 0 else result
 
 
+def _in_order(x: Any, order: str) -> Any:
+    """Return an array, or a copy of it that lies in memory as asked for."""
+    return x if _has_order(x, order) else HANDLERS[np.copy](x, order)
+
+
+@_creator(np.ascontiguousarray)
+def ascontiguousarray(like: Tracer, a: Any, dtype: Any = None) -> Any:
+    """Return the values as one traced array that lies row by row in memory."""
+    return asarray(like, a, dtype, order="C", ndmin=1)
+
+
+@_creator(np.asfortranarray)
+def asfortranarray(like: Tracer, a: Any, dtype: Any = None) -> Any:
+    """Return the values as one traced array that lies column by column in memory."""
+    return asarray(like, a, dtype, order="F")
+
+
 @_creator(np.require)
 def require(like: Tracer, a: Any, dtype: Any = None, requirements: Any = None) -> Any:
-    """Return the values as one traced array, which has no layout in memory to require."""
-    return asarray(like, a, dtype)
+    """Return the values as one traced array, in the order that is required."""
+    wanted = {str(r)[0].upper() for r in requirements or ()}
+    order = next((o for o in "CF" if o in wanted), "K")
+    return asarray(like, a, dtype, order=order)
 
 
 @_creator(np.fromiter)
@@ -190,7 +234,9 @@ def _plain_creator(fun: Any) -> Any:
     def creator(like: Tracer, *args: Any, **kwargs: Any) -> Any:
         if find_trace([*args, *kwargs.values()]) is not None:
             unsupported(f"np.{fun.__name__} of a traced value", "pass plain numbers")
-        return _constant_array(like, fun(*args, **kwargs))
+        order = kwargs.pop("order", "C")
+        filled = _constant_array(like, fun(*args, **kwargs))
+        return laid_out(filled, filled, order)
 
     return creator
 
@@ -211,6 +257,8 @@ def full(
 ) -> Any:
     """Return a traced array filled with `fill_value`, traced or not."""
     if not is_traced(fill_value):
-        return constant_like(like, np.full(shape, fill_value, dtype))
-    filled = _copy(np.broadcast_to(as_array(fill_value), shape))
-    return filled if dtype is None else filled.astype(dtype)
+        filled = constant_like(like, np.full(shape, fill_value, dtype))
+    else:
+        filled = _copy(np.broadcast_to(as_array(fill_value), shape), order="C")
+        filled = filled if dtype is None else filled.astype(dtype)
+    return laid_out(filled, filled, order)

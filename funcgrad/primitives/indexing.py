@@ -9,9 +9,20 @@ import numpy as np
 
 from funcgrad.backward import accumulate, add_at, is_basic
 from funcgrad.batch import lift
-from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, handle, unsupported, zero
+from funcgrad.core import (
+    HANDLERS,
+    HOOKS,
+    Primitive,
+    Tracer,
+    as_array,
+    concrete,
+    handle,
+    unsupported,
+    zero,
+)
 from funcgrad.errors import TracerConversionError, fail
-from funcgrad.primitives.axes import along, in_rows, joined_rows, normalize_axis
+from funcgrad.handles import register_view
+from funcgrad.primitives.axes import along, in_rows, joined_rows, laid_out, normalize_axis
 from funcgrad.primitives.families import constant, elementwise, primitive, register
 
 Index = Any
@@ -143,12 +154,26 @@ def _by_example(primitive: Any, args: Any, mapped: Any, settings: Any) -> Any:
     return np.stack([primitive(*row, **settings) for row in rows])[:n]
 
 
+def _apart(x: Any) -> Any:
+    """Return a batch with one example after the other in memory, each laid out as it is: NumPy puts indices first."""
+    strides = concrete(x).strides[-x.ndim :]
+    if not x.size or strides[0] == max(strides):
+        return x
+    axes = [0, *sorted(range(1, x.ndim), key=lambda i: -strides[i])]
+    back = sorted(range(x.ndim), key=lambda i: axes[i])
+    return np.transpose(np.copy(np.transpose(x, axes), order="C"), back)
+
+
 def _batch_getitem(args: Any, mapped: Any, settings: Any) -> Any:
     (x, *arrays), index = args, settings["index"]
     if not any(mapped[1:]):
         if splits_arrays(index):
             return _by_example(getitem, args, mapped, settings)
-        return getitem(x, *arrays, index=batched_index(index))
+        if is_basic(index):
+            return getitem(x, *arrays, index=batched_index(index))
+        if type(x) is type(index) is np.ndarray and index.dtype.kind in "iu":
+            return x.take(index, 1)  # in order, and quicker than x[:, index]
+        return _apart(getitem(x, *arrays, index=batched_index(index)))
     if not _leads(index):
         return _by_example(getitem, args, mapped, settings)
     batched, arrays = _with_examples(index, arrays, mapped[1:])
@@ -262,6 +287,14 @@ def _read_any(x: Any, index: Index) -> Any:
     return getitem(x, *arrays, index=marked)
 
 
+def entries_in_place(x: Any, index: Index) -> Any:
+    """Return `x[index]` as a view, whatever the index: what strides alone can do in NumPy."""
+    entries = getitem(x, index=index)
+    if isinstance(entries, Tracer):
+        register_view(x, entries, getitem, {"index": index})
+    return entries
+
+
 def mark_mapped(index: Index) -> tuple[Index, list[Any]]:
     """Return the index with marks in the place of mapped arrays, and those arrays."""
     arrays = [i for i in _items(index) if isinstance(i, Tracer)]
@@ -271,6 +304,7 @@ def mark_mapped(index: Index) -> tuple[Index, list[Any]]:
 
 
 HANDLERS["getitem"] = read
+HOOKS["entries in place"] = entries_in_place
 HANDLERS["scatter"] = scatter
 
 
@@ -383,9 +417,12 @@ def clip(
     upper = max if a_max is None else a_max
     if dtype is not None:
         a, lower, upper = [x if x is None else as_array(x).astype(dtype) for x in (a, lower, upper)]
+    a = as_array(a)
+    if lower is None and upper is None:
+        return np.positive(a)
     if lower is not None:
-        a = np.maximum(_operand(a), _operand(lower))
-    return a if upper is None else np.minimum(_operand(a), _operand(upper))
+        a = np.maximum(a, _operand(lower))
+    return a if upper is None else np.minimum(a, _operand(upper))
 
 
 @handle(np.take)
@@ -474,7 +511,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return _sort(a, axis=normalize_axis(axis, a.ndim), kind=kind, stable=stable)
+    return laid_out(_sort(a, axis=normalize_axis(axis, a.ndim), kind=kind, stable=stable), a, "K")
 
 
 def in_order(a: Any, order: Any, axis: int) -> Any:

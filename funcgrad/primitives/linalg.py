@@ -27,14 +27,25 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import HANDLERS, Primitive, as_array, handle, is_traced, unsupported
+from funcgrad.core import (
+    HANDLERS,
+    Primitive,
+    Tracer,
+    as_array,
+    concrete,
+    handle,
+    is_traced,
+    unsupported,
+)
 from funcgrad.primitives.axes import (
+    as_number,
     count,
     in_rows,
     kept_shape,
     normalize_axes,
     normalize_axis,
     outside,
+    read_only,
 )
 from funcgrad.primitives.families import bilinear, elementwise, linear, primitive
 from funcgrad.primitives.indexing import scatter
@@ -263,6 +274,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise np.linalg.LinAlgError("Incompatible dimensions")
+    kind = np.result_type(a, b)
+    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
     m, n = a.shape
     if rcond is None or rcond < 0:
         rcond = _EPS * (max(m, n) if rcond is None else 1)
@@ -285,14 +298,21 @@ def _others(s: Any) -> Any:
     return np.moveaxis(products_of_others(np.moveaxis(s, -1, 0)), 0, -1)
 
 
-def _cofactor_value(a: Any) -> Any:
-    """Return det(A) A^-T; near singular matrices by singular values, which takes five times as long."""
+def _inverse_if_regular(a: Any) -> Any:
+    """Return the inverses of plain matrices, or None if one of them is nearly singular."""
     try:
         inverse = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        return _cofactor_by_svd(a)
+        return None
     axes = (-2, -1)
-    if (np.linalg.norm(a, axis=axes) * np.linalg.norm(inverse, axis=axes) > 1e5).any():
+    condition = np.linalg.norm(a, axis=axes) * np.linalg.norm(inverse, axis=axes)
+    return None if (condition > 1e5).any() else inverse
+
+
+def _cofactor_value(a: Any) -> Any:
+    """Return det(A) A^-T; near singular matrices by singular values, which takes five times as long."""
+    inverse = _inverse_if_regular(a)
+    if inverse is None:
         return _cofactor_by_svd(a)
     return np.linalg.det(a)[..., None, None] * inverse.mT
 
@@ -306,6 +326,10 @@ def _cofactor_by_svd(a: Any) -> Any:
 # adj(S + E) of a diagonal S changes by sum_j P_ij E_jj on the diagonal and by -P_ij E_ij off it, where P_ij
 # is the product of all but the i-th and the j-th entry of S: right for singular matrices too.
 def _cofactor_pull(ct: Any, a: Any) -> Any:
+    if isinstance(
+        a, Tracer
+    ):  # to be differentiated again, which singular values that are equal do not allow
+        return _cofactor_change(ct, a)
     u, s, vh = np.linalg.svd(a)
     phase = np.linalg.det(u) * np.linalg.det(vh)
     same = _eye(s.shape[-1])
@@ -313,6 +337,25 @@ def _cofactor_pull(ct: Any, a: Any) -> Any:
     e = phase[..., None, None] * (_h(u) @ ct @ _h(vh)).mT
     core = _diagonal_matrix((pairs @ _diagonal_of(e)[..., None])[..., 0]) - pairs * e
     return conj(u) @ core @ conj(vh)
+
+
+# The second derivative of det is symmetric, so its product with ct is the change of the cofactors for dA = ct:
+# of det(A) A^-T, or, where A is nearly singular, of the polynomial in A by Faddeev and LeVerrier,
+# adj(A) = (-1)^(n - 1) M_n with M_1 = 1 and M_(k + 1) = A M_k - tr(A M_k) / k.
+def _cofactor_change(t: Any, a: Any) -> Any:
+    n = a.shape[-1]
+    if n and _inverse_if_regular(concrete(a)) is not None:
+        inverse = np.linalg.inv(a)
+        turned = inverse @ t
+        change = np.trace(turned, axis1=-2, axis2=-1)[..., None, None] * inverse - turned @ inverse
+        return np.linalg.det(a)[..., None, None] * change.mT
+    one = np.eye(n, dtype=a.dtype)
+    m, dm = one, a * 0
+    for k in range(1, n):
+        product, change = a @ m, t @ m + a @ dm
+        m = product - one * (np.trace(product, axis1=-2, axis2=-1) / k)[..., None, None]
+        dm = change - one * (np.trace(change, axis1=-2, axis2=-1) / k)[..., None, None]
+    return dm.mT if n % 2 else -dm.mT
 
 
 cofactor: Primitive = primitive(
@@ -763,7 +806,7 @@ def cond(x: Any, p: Any = None) -> Any:
         singular = (np.linalg.det(x) == 0)[..., None, None]
         regular = np.where(singular, np.eye(x.shape[-1], dtype=x.dtype), x)
         result = norm(x, p, (-2, -1)) * norm(np.linalg.inv(regular), p, (-2, -1))
-        return np.where(singular[..., 0, 0], np.inf, result).astype(result.dtype)
+        return as_number(np.where(singular[..., 0, 0], np.inf, result).astype(result.dtype))
     return _cond(x, p=p)
 
 
@@ -834,7 +877,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
 
     result = product(0, len(xs) - 1)
     result = result[0] if row else result
-    return result[..., 0] if column else result
+    return as_number(result[..., 0]) if column else result
 
 
 def _between(shape: Any, ndim: int, first: bool) -> Any:
@@ -993,11 +1036,7 @@ _trace: Primitive = linear(
     transpose=_trace_back,
     batch=lambda x, offset, axes: _trace(x, offset=offset, axes=outside(axes)),
 )
-_diagonal.unview = lambda base, new, settings: _read_only()
-
-
-def _read_only() -> Any:
-    raise ValueError("assignment destination is read-only")
+_diagonal.unview = lambda base, new, settings: read_only()
 
 
 @handle(np.diagonal)

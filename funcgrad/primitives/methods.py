@@ -6,7 +6,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from funcgrad.core import METHOD_HANDLERS, Primitive, as_array, unsupported
-from funcgrad.primitives.axes import count, in_rows, kept_shape, normalize_axis, reduced_axes
+from funcgrad.primitives.axes import (
+    as_number,
+    count,
+    in_rows,
+    kept_shape,
+    laid_out,
+    normalize_axis,
+    reduced_axes,
+)
 from funcgrad.primitives.families import constant, linear, primitive
 from funcgrad.primitives.statistics import no_out
 
@@ -53,7 +61,7 @@ def _accumulate(ufunc: np.ufunc) -> Any:
         found = [a[0]]
         for x in a[1:]:
             found.append(ufunc(found[-1], x))
-        return np.stack(found, axis)
+        return laid_out(in_rows(np.stack(found, axis)), np.moveaxis(a, 0, axis), "K")
 
     return accumulate
 
@@ -92,7 +100,8 @@ def _running_extreme(ufunc: np.ufunc) -> Any:
         no_out(f"np.{ufunc.__name__}.accumulate", out)
         a = as_array(a) if dtype is None else as_array(a).astype(dtype)
         axis = normalize_axis(axis, a.ndim)
-        return in_rows(np.take_along_axis(a, _place(a, axis=axis, ufunc=ufunc), axis))
+        found = np.take_along_axis(a, _place(a, axis=axis, ufunc=ufunc), axis)
+        return laid_out(in_rows(found), a, "K")
 
     return accumulate
 
@@ -123,7 +132,7 @@ def _reduce(ufunc: np.ufunc) -> Any:
         for i, x in enumerate(_in_front(a, axes, lead)):
             joined = x if result is None else ufunc(result, x)
             result = joined if where is True else np.where(where[i], joined, result)
-        return result.reshape(kept_shape(a.shape, axes)) if keepdims else result
+        return result.reshape(kept_shape(a.shape, axes)) if keepdims else as_number(result)
 
     return reduce
 

@@ -6,12 +6,13 @@ arithmetic on it entry by entry, through our operators and methods. Where it mee
 leaves the function, it becomes one traced array (`join`).
 """
 
+import types
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from funcgrad.core import HOOKS, Tracer, as_array, is_number, refuse_objects
+from funcgrad.core import HOOKS, Tracer, as_array, is_number, refuse_objects, unsupported
 from funcgrad.errors import (
     PerformanceWarning,
     TracerConversionError,
@@ -74,6 +75,50 @@ def _warn() -> None:
         frame.f_globals.get("__name__"),
         frame.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+class _StandIn(np.ndarray):
+    """Stands for a traced array while np.r_ and np.c_ arrange what they join: its entries are places in it."""
+
+    tracer: Any = None
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.tracer = getattr(other, "tracer", None)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func is not np.concatenate:
+            unsupported("np.r_ of traced arrays here", "use np.concatenate or np.column_stack")
+        arrays, *rest = args
+        return np.concatenate([_stood_for(x) for x in arrays], *rest, **kwargs)
+
+    def __array_ufunc__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        unsupported("np.r_ of traced arrays here", "use np.concatenate or np.column_stack")
+
+
+def _stood_for(x: Any) -> Any:
+    """Return the traced array that a stand-in stands for, arranged like it; others as they are."""
+    if isinstance(x, _StandIn):
+        places = np.asarray(x).real.astype(np.intp)
+        entries = x.tracer.reshape(-1)[places]
+        return entries if x.dtype.hasobject else entries.astype(x.dtype)
+    if x.dtype.hasobject and not holds_tracers(x):
+        return np.array(x.tolist())
+    return x
+
+
+def stand_in(x: Tracer, dtype: Any, frame: types.FrameType) -> Any:
+    """Return what stands for `x` if np.r_ or np.c_ asks for an array, or None."""
+    if frame.f_globals.get("__name__") != "numpy.lib._index_tricks_impl":
+        return None
+    if x is not frame.f_locals.get("item") and x is not frame.f_locals.get("obj"):
+        return None  # an entry of a list
+    x._trace.check_running(x)
+    places = np.arange(x.size).reshape(x.shape)
+    entries = places.astype(x.dtype).view(_StandIn)
+    if not np.array_equal(np.asarray(entries).real, places):
+        return None  # float16 has too few digits
+    entries.tracer = x
+    return entries if dtype is None else entries.astype(dtype)
 
 
 def holds_tracers(x: Any) -> bool:
@@ -158,6 +203,7 @@ def is_about_objects(error: Exception) -> bool:
     return isinstance(error, TypeError) and any([w in str(error) for w in words])
 
 
+HOOKS["stand in"] = stand_in
 HOOKS["entry"] = as_entry
 HOOKS["join"] = join
 HOOKS["complex"] = check_complex

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
-from funcgrad.core import Primitive, as_array, existing, handle, unsupported
+from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
 from funcgrad.primitives.axes import normalize_axes
 from funcgrad.primitives.families import bilinear, register
 from funcgrad.primitives.ufuncs import conj
@@ -384,7 +384,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
         unsupported(f"np.einsum with {next(iter(options))}=", "leave the option out")
     subscripts, arrays = _parse(operands)
     plain = _plain_subscripts(subscripts, tuple([x.shape for x in arrays]))
-    if plain is not None:
+    if plain is not None and len(arrays) > 1:
         return _einsum(*arrays, subscripts=plain)
     terms, result = _without_ellipsis(subscripts, arrays)
     for i, term in enumerate(terms):
@@ -400,6 +400,8 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
         if alone:
             arrays[i] = np.sum(arrays[i], axis=alone)
             terms[i] = "".join([c for c in term if c in elsewhere])
+    if len(arrays) == 1:  # a view of the operand, if nothing was summed
+        return np.transpose(arrays[0], [terms[0].index(c) for c in result])
     return _einsum(*arrays, subscripts=",".join(terms) + "->" + result)
 
 
@@ -461,7 +463,8 @@ def _diagonals(x: Any, term: str) -> tuple[Any, str]:
             if x.shape[i] != x.shape[j]:
                 raise ValueError(f"einsum: axis {c!r} has lengths {x.shape[i]} and {x.shape[j]}")
             diagonal = np.arange(x.shape[i])
-            x = np.moveaxis(x, (i, j), (0, 1))[diagonal, diagonal]
+            x = np.moveaxis(x, (i, j), (0, 1))
+            x = HOOKS["entries in place"](x, (diagonal, diagonal))
             term = c + term[:i] + term[i + 1 : j] + term[j + 1 :]
     return x, term
 

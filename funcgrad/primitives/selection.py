@@ -16,8 +16,17 @@ from funcgrad.core import (
     handle,
     is_traced,
     plain_array,
+    unsupported,
 )
-from funcgrad.primitives.axes import in_dtype, in_rows, normalize_axes, normalize_axis, outside
+from funcgrad.primitives.axes import (
+    in_dtype,
+    in_rows,
+    laid_out,
+    normalize_axes,
+    normalize_axis,
+    outside,
+    read_only,
+)
 from funcgrad.primitives.families import constant, linear
 from funcgrad.primitives.indexing import SMALL, entries, places_of, scatter
 from funcgrad.primitives.statistics import is_mapped, no_out, settled
@@ -96,7 +105,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     *choices, result = _of_one_kind([*choicelist, default])
     for condition, x in zip(conditions[::-1], choices[::-1]):
         result = HANDLERS[np.where](condition, x, result)
-    return result
+    return in_rows(result)
 
 
 @handle(np.piecewise)
@@ -138,7 +147,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
             start += n
     if complete and not is_traced(parts):  # so that the result can be written into
         parts.append(np.zeros_like(x, shape=(1,)))
-    return entries(*parts, places=where.reshape(x.shape))
+    return laid_out(entries(*parts, places=where.reshape(x.shape)), x, "K")
 
 
 def _blended(x: Any, masks: Any, funs: Any, args: Any, kw: Any) -> Any:
@@ -147,7 +156,7 @@ def _blended(x: Any, masks: Any, funs: Any, args: Any, kw: Any) -> Any:
     for mask, fun in zip(masks, funs):
         values = fun(x, *args, **kw) if callable(fun) else fun
         result = in_dtype(np.where(mask, values, result), x.dtype)
-    return result
+    return laid_out(in_rows(result), x, "K")
 
 
 # --- deleting and inserting ----------------------------------------------------------------------
@@ -158,11 +167,18 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Return the array without the slices named."""
     arr = as_array(arr)
     (places,) = places_of(arr)
-    return entries(arr, places=np.delete(places, _plain_index(obj), axis))
+    places = np.delete(laid_out(places, arr, "A"), _plain_index(obj), axis)
+    return laid_out(entries(arr, places=places), places, "K")
 
 
 def _plain_index(obj: Any) -> Any:
-    return obj if isinstance(obj, slice) else settled(obj)
+    return obj if isinstance(obj, slice) else _places(obj)
+
+
+def _places(obj: Any) -> Any:
+    """Return what names places as a plain array; an empty list has no dtype of its own."""
+    places = settled(obj)
+    return places if places.size or isinstance(obj, np.ndarray) else places.astype(np.intp)
 
 
 @handle(np.insert)
@@ -171,7 +187,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     arr = as_array(arr)
     values = in_dtype(as_array(values), arr.dtype)
     places, new = places_of(arr, values)
-    return entries(arr, values, places=np.insert(places, _plain_index(obj), new, axis))
+    places = np.insert(laid_out(places, arr, "A"), _plain_index(obj), new, axis)
+    return laid_out(entries(arr, values, places=places), places, "K")
 
 
 @handle(np.resize)
@@ -315,6 +332,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     """Pad by any of NumPy's modes, axis by axis."""
     array = as_array(array)
+    return laid_out(in_rows(_pad(array, pad_width, mode, kwargs)), array, "A")
+
+
+def _pad(array: Any, pad_width: Any, mode: Any, kwargs: dict[str, Any]) -> Any:
     if callable(mode):
         return _padded_by(array, _widths(pad_width, array.ndim), mode, kwargs)
     if mode not in _OPTIONS:
@@ -410,8 +431,7 @@ def diag(v: Any, k: int = 0) -> Any:
         n = len(v) + abs(k)
         places = np.arange(len(v))
         return HANDLERS["scatter"](v, index=(places + rows, places + columns), shape=(n, n))
-    places = np.arange(max(min(v.shape[0] - rows, v.shape[1] - columns), 0))
-    return v[places + rows, places + columns]
+    return np.diagonal(v, k)
 
 
 @handle(np.diagflat)
@@ -446,6 +466,8 @@ def _widest(x: Any) -> int:
 def block(arrays: Any) -> Any:
     """Join nested lists of blocks."""
     depth = _depth(arrays)
+    if not depth:
+        return np.copy(as_array(arrays), order="C")
     ndim = max(depth, _widest(arrays))
     return _joined(arrays, ndim - depth, ndim)
 
@@ -457,7 +479,7 @@ def _off_grid(ct: Any, x_shape: Any, lengths: Any) -> Any:
 # A coordinate at all points of a grid: the axes of length one are repeated.
 _over_grid: Primitive = linear(
     "over_grid",
-    lambda x, lengths, shape: np.array(np.broadcast_to(x.reshape(lengths), shape)),
+    lambda x, lengths, shape: np.array(np.broadcast_to(x.reshape(lengths), shape), order="C"),
     transpose=_off_grid,
     batch=lambda x, lengths, shape: _over_grid(
         x, lengths=(len(x), *lengths), shape=(len(x), *shape)
@@ -480,8 +502,11 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         lengths[axis] = shape[axis] = x.size
         found.append(tuple(lengths))
     if sparse:
-        return tuple([x.reshape(lengths) for x, lengths in zip(arrays, found)])
+        grids = [x.reshape(lengths) for x, lengths in zip(arrays, found)]
+        return tuple([np.copy(x) for x in grids] if copy else grids)
     full = tuple(shape)
+    if not copy:
+        return tuple([np.broadcast_to(x.reshape(n), full) for x, n in zip(arrays, found)])
     return tuple([_over_grid(x, lengths=n, shape=full) for x, n in zip(arrays, found)])
 
 
@@ -515,7 +540,7 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 
 
 def _windows_of(x: Any, shape: Any, axes: Any) -> Any:
-    return np.lib.stride_tricks.sliding_window_view(x, shape, axes).copy()
+    return np.lib.stride_tricks.sliding_window_view(x, shape, axes)
 
 
 def _windows_summed(ct: Any, x_shape: Any, shape: Any, axes: Any) -> Any:
@@ -532,15 +557,20 @@ _windows: Primitive = linear(
 )
 
 
+_windows.unview = lambda base, new, settings: read_only()
+
+
 @handle(np.lib.stride_tricks.sliding_window_view)
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
-    """Return the windows of an array (a copy: a traced array has no strides)."""
+    """Return the windows of an array, which see what is written into it later."""
     x = as_array(x)
     shape = tuple(window_shape) if np.iterable(window_shape) else (operator.index(window_shape),)
     given = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
     axes = tuple([normalize_axis(i, x.ndim) for i in given])  # an axis may come twice
+    if writeable:  # an entry that stands in several windows would have to be written once
+        unsupported("sliding_window_view with writeable=True", "write into the array itself")
     return _windows(x, shape=shape, axes=axes)
 
 

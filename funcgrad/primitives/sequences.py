@@ -18,7 +18,14 @@ from funcgrad.core import (
     replace,
     unsupported,
 )
-from funcgrad.primitives.axes import along, in_dtype, in_rows, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import (
+    along,
+    in_dtype,
+    in_rows,
+    laid_out,
+    normalize_axes,
+    normalize_axis,
+)
 from funcgrad.primitives.families import bilinear, constant, linear, primitive
 from funcgrad.primitives.indexing import _by_example, in_order
 from funcgrad.primitives.statistics import _filled, is_mapped, no_out, settled
@@ -339,7 +346,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         f = f.astype(np.float64)
     axes = normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), f.ndim)
     spacings = zip(axes, _spacings(f, varargs, axes))
-    slopes = [_slopes_along(f, i, d, edge_order) for i, d in spacings]
+    slopes = [laid_out(in_rows(_slopes_along(f, i, d, edge_order)), f, "K") for i, d in spacings]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
@@ -783,7 +790,7 @@ def partition(
     a = as_array(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return in_order(a, argpartition(a, kth, axis, kind, order), axis)
+    return laid_out(in_rows(in_order(a, argpartition(a, kth, axis, kind, order), axis)), a, "K")
 
 
 # --- ranges --------------------------------------------------------------------------------------

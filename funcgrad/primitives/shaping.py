@@ -10,9 +10,9 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import (
+    HANDLERS,
     Primitive,
     as_array,
-    concrete,
     existing,
     handle,
     is_traced,
@@ -21,11 +21,13 @@ from funcgrad.core import (
 )
 from funcgrad.primitives.axes import (
     along,
+    example,
     in_rows,
     joined_rows,
     normalize_axes,
     normalize_axis,
     outside,
+    read_only,
     reduced_axes,
 )
 from funcgrad.primitives.families import linear, register
@@ -77,7 +79,7 @@ _flip = linear(
     batch=lambda x, axis: np.flip(x, outside(axis)),
 )
 _flip.unview = lambda base, new, settings: np.flip(new, settings["axis"])
-_broadcast_to.unview = lambda base, new, settings: _read_only()
+_broadcast_to.unview = lambda base, new, settings: read_only()
 
 
 def _batch_roll(x: Any, shift: Any, axis: Any) -> Any:
@@ -118,10 +120,6 @@ def _batch_tile(x: Any, reps: Any) -> Any:
 
 
 _tile = linear("tile", np.tile, transpose=_tiles_summed, batch=_batch_tile)
-
-
-def _read_only() -> Any:
-    raise ValueError("assignment destination is read-only")
 
 
 class _Join(Primitive):
@@ -254,24 +252,29 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
     a = as_array(a)
     shape = _full_shape(a, shape)
     if order == "A":
-        order = memory_order(a, order)
+        order = memory_order(a)
+    if order not in ("C", "F"):
+        raise ValueError(f"order must be one of 'C', 'F' or 'A' (got {order!r})")
+    plain = example(a)
+    if copy is False and plain.shape == a.shape:  # which it is not under vmap of no examples
+        plain.reshape(shape, order=order, copy=False)  # raises where NumPy cannot do without
+    if copy:
+        a = HANDLERS[np.copy](a, order)
     if order == "F":
         return a.T.reshape(shape[::-1]).T
-    if order != "C":
-        raise ValueError(f"order must be one of 'C', 'F' or 'A' (got {order!r})")
     return _reshape(a, shape=shape)
 
 
-def memory_order(a: Any, order: str) -> str:
-    """Return the order in which NumPy reads the array for order="A" or "K"."""
-    flags = concrete(a).flags
-    if flags.c_contiguous:
-        return "C"
-    if flags.f_contiguous and concrete(a).shape == a.shape:
-        return "F"
-    if order == "K":
-        unsupported('order="K" of an array that is not contiguous', 'write order="C" or order="F"')
-    return "C"
+def memory_order(a: Any) -> str:
+    """Return the order in which NumPy reads the array for order="A"."""
+    flags = example(a).flags
+    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+
+
+def _by_strides(a: Any) -> Any:
+    """Return the array with its axes in the order of memory, the slowest first."""
+    strides = example(a).strides
+    return np.transpose(a, sorted(range(a.ndim), key=lambda i: -abs(strides[i])))
 
 
 def _full_shape(a: Any, shape: Any) -> Any:
@@ -300,10 +303,15 @@ def _full_shape(a: Any, shape: Any) -> Any:
 def ravel(a: Any, order: str = "C") -> Any:
     """Return a flat array."""
     a = as_array(a)
-    if order == "C" and concrete(a).flags.c_contiguous:
+    flags = example(a).flags
+    if order == "C" and flags.c_contiguous:
         return _reshape(a, shape=(a.size,))
-    flat = a.reshape(-1, order=memory_order(a, order) if order == "K" else order)
-    return flat if concrete(a).flags.c_contiguous else np.copy(flat)  # a copy, for NumPy too
+    if order == "K" and not (flags.c_contiguous or flags.f_contiguous):
+        return np.copy(_by_strides(a).reshape(-1))
+    order = memory_order(a) if order in ("A", "K") else order
+    flat = a.reshape(-1, order=order)
+    contiguous = flags.f_contiguous if order == "F" else flags.c_contiguous
+    return flat if contiguous else np.copy(flat)  # a copy, for NumPy too
 
 
 @handle(np.transpose, np.permute_dims)
@@ -414,7 +422,7 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     """Broadcast arrays against each other."""
     arrays = [as_array(x) for x in args]
     shape = np.broadcast_shapes(*[x.shape for x in arrays])
-    return tuple([broadcast_to(x, shape) for x in arrays])
+    return tuple([x if x.shape == shape else broadcast_to(x, shape) for x in arrays])
 
 
 @handle(np.repeat)

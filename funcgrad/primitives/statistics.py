@@ -18,6 +18,7 @@ from funcgrad.core import (
     unsupported,
 )
 from funcgrad.primitives.axes import (
+    as_number,
     count,
     in_dtype,
     kept_shape,
@@ -220,7 +221,8 @@ def nanvar(
         a, axis, dtype, None, ddof, keepdims, where=found, mean=mean, correction=correction
     )
     number = np.sum(found, axis=axis, keepdims=bool(keepdims))
-    return np.where(number > (ddof if correction is None else correction), result, np.nan)
+    enough = number > (ddof if correction is None else correction)
+    return as_number(np.where(enough, result, np.nan))
 
 
 @handle(np.nanstd)
@@ -654,7 +656,7 @@ def average(
     a = as_array(a)
     if weights is None:
         result = np.mean(a, axis, keepdims=bool(keepdims))
-        total: Any = np.full(result.shape, a.size / max(result.size, 1), result.dtype)
+        total: Any = as_number(np.full(result.shape, a.size / max(result.size, 1), result.dtype))
         return (result, total) if returned else result
     weights = _aligned_weights(a, as_array(weights), axis)
     total = np.sum(weights, axis, keepdims=bool(keepdims))
@@ -665,7 +667,7 @@ def average(
     result = np.sum(a * weights, axis, keepdims=bool(keepdims)) / total
     if not returned:
         return result
-    return result, np.broadcast_to(total, result.shape).astype(result.dtype)
+    return result, as_number(np.broadcast_to(total, result.shape).astype(result.dtype))
 
 
 def _variables(x: Any, dtype: Any, rowvar: bool, always: bool) -> Any:

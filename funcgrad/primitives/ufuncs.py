@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core import HANDLERS, Primitive, handle, unsupported
+from funcgrad.primitives.axes import as_number
 from funcgrad.primitives.families import constant, elementwise
 
 LOG2, LOG10 = float(np.log(2.0)), float(np.log(10.0))
@@ -241,4 +242,4 @@ def sign(x: Any) -> Any:
     if x.dtype.kind != "c":
         return _sign(x)
     length = np.absolute(x)
-    return np.where(length == 0, 0, x / np.where(length == 0, 1, length))
+    return as_number(np.where(length == 0, 0, x / np.where(length == 0, 1, length)))

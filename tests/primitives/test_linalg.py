@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, jacrev, jvp, vjp, vmap
+from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from tests.samples import NUMPY
 
 ONE = np.eye(3)
@@ -34,6 +34,26 @@ def test_the_third_derivative_of_a_determinant_along_a_line():
 
     third = grad(grad(grad(along)))(1.3)
     np.testing.assert_allclose(third, 6 * np.linalg.det(MATRIX), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        ONE,
+        SINGULAR,
+        MATRIX,
+        np.outer([1.0, 2, 3], [1, 1, 2]),
+        np.diag([1.0, 1, 0]),
+        np.zeros((3, 3)),
+    ],
+)
+def test_the_third_derivative_of_a_determinant_whatever_its_singular_values(a):
+    # d3 det / da_ij da_kl da_mn of 3 x 3 is eps_ikm eps_jln
+    eps = np.zeros((3, 3, 3))
+    eps[[0, 1, 2], [1, 2, 0], [2, 0, 1]], eps[[0, 2, 1], [2, 1, 0], [1, 0, 2]] = 1, -1
+    expected = np.einsum("ikm,jln->ijklmn", eps, eps)
+    for third in (jacfwd(hessian(np.linalg.det)), jacrev(jacrev(jacrev(np.linalg.det)))):
+        np.testing.assert_allclose(third(a), expected, atol=1e-12)
 
 
 def test_slogdet_of_a_singular_matrix_raises_when_differentiated():

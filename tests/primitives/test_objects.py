@@ -138,6 +138,49 @@ def test_what_makes_one_traced_array_at_once_does_not_warn(fun):
 # --- outputs, inputs, nesting --------------------------------------------------------------------
 
 
+R_AND_C = {
+    "r_ of arrays": lambda t: np.r_[t, 1, 2.0, t[0], t[:2]],
+    "r_ of one": lambda t: np.r_[t],
+    "r_ of a range": lambda t: np.r_[1:4, t],
+    "r_ of a traced range": lambda t: np.r_[0 : t[0] : 4j, t],
+    "r_ of a list": lambda t: np.r_[[t[0], 2.0], 3.0, np.arange(3), t],
+    "r_ along an axis": lambda t: np.r_["1", np.outer(t, t), np.outer(C, t)],
+    "r_ as rows": lambda t: np.r_["0,2", t, C, t[::-1]],
+    "r_ as columns": lambda t: np.r_["1,2,0", t, C],
+    "r_ of other dtypes": lambda t: np.r_[t, [1, 2], C.astype(np.float32)],
+    "r_ with complex numbers": lambda t: np.abs(np.r_[t, 1j]),
+    "c_ of arrays": lambda t: np.c_[t, C, t**2],
+    "c_ of a matrix": lambda t: np.c_[np.outer(t, t), np.ones(3)],
+    "c_ of numbers": lambda t: np.c_[t[0], t[1], 1.0],
+    "c_ of lists": lambda t: np.c_[[1, 2, 3], t],
+}
+
+
+@pytest.mark.parametrize("name", R_AND_C)
+@quiet
+def test_arrays_joined_by_an_index(name):
+    fun = R_AND_C[name]
+    out, _ = vjp(fun, X)
+    assert out.dtype == fun(X).dtype
+    np.testing.assert_array_equal(out, fun(X))
+    check_grads(fun, (X,), order=2)
+    rows = np.stack([X, X[::-1]])
+    np.testing.assert_allclose(vmap(fun)(rows), [fun(row) for row in rows])
+    np.testing.assert_allclose(vmap(jacrev(fun))(rows), [jacrev(fun)(row) for row in rows])
+
+
+def test_joining_by_an_index_keeps_float32():
+    t = X.astype(np.float32)
+    assert vjp(lambda t: np.r_[t, 1.0], t)[0].dtype == np.float32
+    assert grad(lambda t: np.sum(np.c_[t, t] ** 2))(t).dtype == np.float32
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_matrix_made_by_an_index_is_refused():
+    with pytest.raises(FuncgradError, match="plain one"):
+        grad(lambda t: np.r_["c", t].sum())(X)
+
+
 @quiet
 def test_no_result_holds_a_traced_value():
     def pair(t):

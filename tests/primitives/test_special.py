@@ -198,3 +198,21 @@ def test_float32_stays():
     x = np.float32(0.5)
     for fun in (sc.erf, sc.gammaln, sc.expit, sc.i0, lambda x: sc.jv(2, x)):
         assert grad(fun)(x).dtype == np.float32
+
+
+@pytest.mark.filterwarnings("ignore:floating point number truncated:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:non-integer arg n:DeprecationWarning")
+@pytest.mark.parametrize(
+    "fun",
+    [
+        *[lambda x, f=f: f(1.6, x) for f in (sc.yn, sc.kn, sc.expn)],
+        lambda x: sc.expn(0.5, x),
+        *[lambda p, f=f: f(1.5, 3.7, p) for f in (sc.bdtr, sc.bdtrc, sc.bdtri)],
+        *[lambda p, f=f: f(1.5, 2.7, p) for f in (sc.nbdtr, sc.nbdtrc, sc.nbdtri)],
+    ],
+)
+def test_an_order_or_count_is_its_whole_part_in_the_derivative_too(fun):
+    slope = (fun(0.4 + 1e-6) - fun(0.4 - 1e-6)) / 2e-6
+    assert grad(fun)(0.4) == pytest.approx(slope, rel=1e-6)
+    curve = (grad(fun)(0.4 + 1e-6) - grad(fun)(0.4 - 1e-6)) / 2e-6
+    assert grad(grad(fun))(0.4) == pytest.approx(curve, rel=1e-5)

@@ -168,12 +168,86 @@ def test_wrong_arguments_are_refused():
         differentiate(lambda x: signal.convolve2d(x, KERNEL, boundary="odd"), TABLE)
     with pytest.raises(ValueError, match="length of zi"):
         differentiate(lambda x: signal.lfilter(B, A, x, zi=[1.0])[0])
-    with pytest.raises(UnsupportedError, match=r"scipy\.signal\..*welch"):
-        differentiate(lambda x: signal.welch(x)[1])
+    with pytest.raises(UnsupportedError, match=r"scipy\.signal\..*spectrogram"):
+        differentiate(lambda x: signal.spectrogram(x)[2])
     with pytest.raises(UnsupportedError, match="window='hann'"):
         differentiate(lambda x: signal.resample(x, 4, window="hann"))
     with pytest.raises(UnsupportedError, match="method='gust'"):
         differentiate(lambda x: signal.filtfilt(B, A, x, method="gust"))
+
+
+# --- spectra -------------------------------------------------------------------------------------
+
+SIGNALS = np.random.default_rng(0).normal(size=(2, 2, 23))
+SEGMENTS = [
+    {},
+    {"nperseg": 7, "noverlap": 3, "nfft": 12, "fs": 2.5},
+    {"nperseg": 8, "detrend": False, "return_onesided": False},
+    {"window": ("kaiser", 4.0), "nperseg": 9, "detrend": "linear"},
+    {"window": np.hanning(8)},
+]
+
+
+@pytest.mark.filterwarnings("ignore:nperseg:UserWarning")
+@pytest.mark.filterwarnings("ignore:Input data is complex:UserWarning")
+@pytest.mark.parametrize(
+    "options", [*SEGMENTS, {"nperseg": 8, "average": "median", "scaling": "spectrum"}]
+)
+def test_spectral_densities(options):
+    x, y = SIGNALS
+    check_mirror(signal.welch, reference.welch, (x,), options)
+    check_mirror(signal.csd, reference.csd, (x, y[:, :20]), options)
+    check_mirror(signal.welch, reference.welch, (x.T,), {**options, "axis": 0}, order=1)
+    check_mirror(signal.welch, reference.welch, (x + 1j * y,), options, order=1)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"nfft": 16}, {"nfft": 30, "window": "hann"}, {"window": None}]
+)
+def test_periodograms(options):
+    check_mirror(signal.periodogram, reference.periodogram, (SIGNALS[0],), options)
+
+
+@pytest.mark.filterwarnings("ignore:nperseg:UserWarning")
+@pytest.mark.filterwarnings("ignore:Input data is complex:UserWarning")
+@pytest.mark.parametrize(
+    "options",
+    [
+        *SEGMENTS[:-1],
+        {"nperseg": 8, "window": np.hanning(8)},
+        {"nperseg": 8, "boundary": None, "padded": False},
+        *[{"nperseg": 8, "boundary": b, "scaling": "psd"} for b in ("even", "odd", "constant")],
+    ],
+)
+def test_short_time_fourier_transforms(options):
+    x, y = SIGNALS
+    check_mirror(signal.stft, reference.stft, (x,), options)
+    check_mirror(signal.stft, reference.stft, (x.T,), {**options, "axis": 0}, order=1)
+    check_mirror(signal.stft, reference.stft, (x[0] + 1j * y[0],), options, order=1)
+
+
+@pytest.mark.filterwarnings("ignore:NOLA:UserWarning")
+@pytest.mark.parametrize(
+    ("nperseg", "options"),
+    [
+        (8, {}),
+        (8, {"boundary": False, "fs": 2.0}),
+        (8, {"noverlap": 6, "scaling": "psd"}),
+        (7, {"nperseg": 7}),
+        (8, {"time_axis": 0, "freq_axis": 2}),
+    ],
+)
+def test_inverses_of_short_time_fourier_transforms(nperseg, options):
+    transform = reference.stft(SIGNALS[0], nperseg=nperseg)[-1]
+    transform = (
+        np.moveaxis(transform, 2, 0).swapaxes(1, 2).copy() if "time_axis" in options else transform
+    )
+    check_mirror(signal.istft, reference.istft, (transform,), options, order=1)
+
+
+def test_a_signal_is_what_its_transform_came_from():
+    _, back = signal.istft(vjp(lambda x: signal.stft(x, nperseg=8)[-1], SIGNALS[0])[0])
+    np.testing.assert_allclose(back[:, :23], SIGNALS[0], atol=1e-14)
 
 
 # --- large arrays and small ones -------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, jvp, vmap
+from funcgrad import grad, jvp, vjp, vmap
 from funcgrad.errors import UnsupportedError
 from funcgrad.testing import check_grads
 
@@ -11,6 +11,7 @@ reference = pytest.importorskip("scipy.stats")
 special = pytest.importorskip("scipy.special")
 
 from funcgrad.scipy import stats  # noqa: E402  # needs SciPy
+from tests.scipy.claims import check_mirror  # noqa: E402
 
 X = np.array([0.31, 0.72, 0.55, 0.14])
 K = np.array([0, 1, 3, 2])
@@ -357,3 +358,90 @@ def test_a_missing_function_is_scipys_and_refuses_traced_arguments():
     ):
         with pytest.raises(UnsupportedError, match=f"scipy.stats.{name} has no derivative rule"):
             grad(fun)(1.0)
+
+
+# --- statistics of samples -----------------------------------------------------------------------
+
+SAMPLE = np.random.default_rng(0).uniform(0.5, 2, (4, 3))
+WEIGHTS = np.random.default_rng(1).uniform(0.5, 2, (4, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("gmean", {}),
+        ("gmean", {"axis": None, "weights": WEIGHTS}),
+        ("hmean", {"axis": 1, "keepdims": True, "weights": WEIGHTS}),
+        ("hmean", {}),
+        *[("pmean", {"p": p, "axis": 1}) for p in (2.5, 0, -1)],
+        ("moment", {"order": 3, "axis": 1}),
+        ("moment", {"order": 2, "center": 0.3, "keepdims": True}),
+        ("skew", {}),
+        ("skew", {"axis": None, "bias": False}),
+        ("kurtosis", {"fisher": False, "axis": 1}),
+        ("kurtosis", {"bias": False, "axis": None, "keepdims": True}),
+        ("sem", {}),
+        ("sem", {"axis": None, "ddof": 0}),
+        ("variation", {"ddof": 1, "axis": 1}),
+        ("zscore", {}),
+        ("zscore", {"axis": None, "ddof": 1}),
+        ("entropy", {"axis": 0, "keepdims": True}),
+        ("entropy", {"qk": WEIGHTS, "base": 2, "axis": 1}),
+    ],
+)
+def test_statistics_of_samples(name, options):
+    fun, original = getattr(stats, name), getattr(reference, name)
+    check_mirror(fun, original, (SAMPLE,), options)
+    single = SAMPLE.astype(np.float32)
+    options = {key: x for key, x in options.items() if x is not WEIGHTS}
+    assert vjp(lambda a: fun(a, **options), single)[0].dtype == original(single, **options).dtype
+
+
+@pytest.mark.parametrize("method", ["average", "min", "max", "ordinal"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_ranks_are_constants(method, axis):
+    x = np.round(SAMPLE, 1)
+
+    def ranks(x):
+        return stats.rankdata(x, method, axis=axis).reshape(x.shape) * x
+
+    expected = reference.rankdata(x, method, axis=axis).reshape(x.shape)
+    np.testing.assert_array_equal(vjp(ranks, x)[0], expected * x)
+    np.testing.assert_array_equal(grad(lambda x: np.sum(ranks(x)))(x), expected)
+    np.testing.assert_allclose(vmap(ranks)(np.stack([x, -x])), [ranks(x), ranks(-x)])
+
+
+def test_an_option_of_a_statistic_without_a_rule_is_refused():
+    for call in (
+        lambda a: stats.gmean(a, nan_policy="omit"),
+        lambda a: stats.moment(a, [1, 2]),
+        lambda a: stats.rankdata(a, "dense"),
+        lambda a: stats.gaussian_kde(a.reshape(-1)).integrate_box_1d(0, 1),
+    ):
+        with pytest.raises(UnsupportedError):
+            vjp(call, SAMPLE)
+
+
+@pytest.mark.parametrize(
+    "bandwidth", [None, "silverman", 0.4, lambda kde: kde.scotts_factor() * 0.7]
+)
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 8.0)])
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_kernel_densities(dimensions, weights, bandwidth):
+    rng = np.random.default_rng(2)
+    data, points = rng.normal(size=(dimensions, 7)), rng.normal(size=(dimensions, 3))
+    data, points = (data[0], points[0]) if dimensions == 1 else (data, points)
+    original = reference.gaussian_kde(data, bandwidth, weights)
+    density = stats.gaussian_kde(data, bandwidth, weights)
+    for name in ("evaluate", "pdf", "logpdf", "__call__"):
+        np.testing.assert_allclose(getattr(density, name)(points), getattr(original, name)(points))
+    check_grads(lambda d, x: stats.gaussian_kde(d, bandwidth, weights).logpdf(x), (data, points))
+    check_grads(lambda w: stats.gaussian_kde(data, bandwidth, w)(points), (np.arange(1.0, 8.0),))
+    rows = np.stack([data, data * 1.1])
+    looped = [stats.gaussian_kde(row, bandwidth, weights)(points) for row in rows]
+    mapped = vmap(lambda d: stats.gaussian_kde(d, bandwidth, weights)(points))(rows)
+    np.testing.assert_allclose(mapped, looped)
+    if dimensions == 1:
+        assert density.integrate_box_1d(-1, 1) == pytest.approx(original.integrate_box_1d(-1, 1))
+    with pytest.raises(ValueError, match="dimension"):
+        density(np.zeros((3, 2)))

@@ -183,8 +183,8 @@ CREATION = {
     "np.dot([..],w)": Sample(
         lambda x, y: np.dot([x, y], np.array([2.0, 3.0])), (SCALAR, SCALAR), exact=False
     ),
-    "np.r_": Sample(lambda x, y: np.concatenate([x, y, [1.0]]), (X, SHORT)),
-    "np.c_": Sample(lambda x, y: np.column_stack([x, y]), (X, Y)),
+    "np.r_": Sample(lambda x, y: np.r_[x, y, 1.0], (X, SHORT)),
+    "np.c_": Sample(lambda x, y: np.c_[x, y], (X, Y)),
     "np.full(fill_value)": Sample(lambda x: np.full((2, 4), x, like=x), (X,)),
     "np.full_like(a=x)": Sample(lambda x: np.full_like(x, 2.5) * x, (R,)),
     "np.full_like(fill_value)": Sample(lambda x: np.full_like(x, x[0]), (R,)),
@@ -286,8 +286,6 @@ def _special() -> dict[str, Sample]:
 _STACK, _LIKE = "np.stack([x0, x1])", "the argument like=x"
 SPELLED = {
     **dict.fromkeys(("np.mean([x0,x1])", "np.max([x0,x1])"), _STACK),
-    "np.r_": "np.concatenate",
-    "np.c_": "np.column_stack",
     **dict.fromkeys(("np.full(fill_value)", "np.arange(start)", "np.require"), _LIKE),
     **dict.fromkeys(("np.fromfunction", "np.fromiter", "ndarray.zeros(n) + __setitem__"), _LIKE),
     "np.full_like(fill_value)": "a traced first argument",

@@ -177,18 +177,22 @@ declare("stdtr", T)
 inverse("stdtrit", T, (0, "p"))
 inverse("stdtridf", T, ("p", 1))
 
-# The binomial distributions: I(n - k, k + 1) at 1 - p, and I(n, k + 1) at p
+# The binomial distributions: I(n - k, k + 1) at 1 - p, and I(n, k + 1) at p; SciPy takes whole parts
 rule("bdtr", None, refused, lambda x, y, z: -_binomial(x, y, z))
 rule("bdtrc", None, refused, lambda x, y, z: _binomial(x, y, z))
 rule("bdtri", None, refused, lambda x, y, ans: -1 / _binomial(x, y, ans))
-rule("nbdtr", refused, refused, lambda x, y, z: beta_density(y, x + 1, z))
-rule("nbdtrc", refused, refused, lambda x, y, z: -beta_density(y, x + 1, z))
-rule("nbdtri", refused, refused, lambda x, y, ans: 1 / beta_density(y, x + 1, ans))
+rule("nbdtr", refused, refused, lambda x, y, z: _negative_binomial(x, y, z))
+rule("nbdtrc", refused, refused, lambda x, y, z: -_negative_binomial(x, y, z))
+rule("nbdtri", refused, refused, lambda x, y, ans: 1 / _negative_binomial(x, y, ans))
 
 
 def _binomial(k: Any, n: Any, p: Any) -> Any:
     k = np.floor(k)
-    return beta_density(k + 1, n - k, p)
+    return beta_density(k + 1, np.trunc(n) - k, p)
+
+
+def _negative_binomial(k: Any, n: Any, p: Any) -> Any:
+    return beta_density(np.trunc(n), np.trunc(k) + 1, p)
 
 
 BINOMIAL: Slopes = (

@@ -26,12 +26,12 @@ outputs(
 )
 rule("exp1", lambda x: -np.exp(-x) / x)
 rule("expi", lambda x: np.exp(x) / x)
-# E0 = e^-x / x has no E_-1 in SciPy
-rule("expn", refused, lambda x, y: np.where(x == 0, -(1 + 1 / y) * np.exp(-y) / y, _expn(x, y)))
+# E0 = e^-x / x has no E_-1 in SciPy, which takes the order to be its whole part
+rule("expn", refused, lambda x, y: _expn_dx(np.trunc(x), y))
 
 
-def _expn(x: Any, y: Any) -> Any:
-    return -sc.expn(np.where(x == 0, 1, x) - 1, y)
+def _expn_dx(n: Any, x: Any) -> Any:
+    return np.where(n == 0, -(1 + 1 / x) * np.exp(-x) / x, -sc.expn(np.where(n == 0, 1, n) - 1, x))
 
 
 # log(z) / (1 - z) = -2F1(1, 1; 2; 1 - z), smooth at 1

@@ -7,7 +7,14 @@ N. Higham, Functions of Matrices, 2008.
 import importlib
 
 from funcgrad.scipy.linalg.banded import solve_banded, solve_triangular, solveh_banded
-from funcgrad.scipy.linalg.eigenvalues import eig, eigh, eigvals, eigvalsh
+from funcgrad.scipy.linalg.eigenvalues import (
+    eig,
+    eigh,
+    eigh_tridiagonal,
+    eigvals,
+    eigvalsh,
+    eigvalsh_tridiagonal,
+)
 from funcgrad.scipy.linalg.equations import (
     det,
     inv,
@@ -48,8 +55,10 @@ from funcgrad.scipy.linalg.structured import (
     circulant,
     companion,
     convolution_matrix,
+    fiedler,
     hankel,
     khatri_rao,
+    leslie,
     norm,
     toeplitz,
 )
@@ -75,14 +84,18 @@ __all__ = [
     "det",
     "eig",
     "eigh",
+    "eigh_tridiagonal",
     "eigvals",
     "eigvalsh",
+    "eigvalsh_tridiagonal",
     "expm",
     "expm_frechet",
+    "fiedler",
     "fractional_matrix_power",
     "hankel",
     "inv",
     "khatri_rao",
+    "leslie",
     "logm",
     "lstsq",
     "lu",

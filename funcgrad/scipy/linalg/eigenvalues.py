@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import Primitive, as_array
+from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.linalg import (
     _diagonal_matrix,
@@ -161,3 +161,46 @@ def eigvals(
 ) -> Any:
     """Return eigenvalues, complex as SciPy's."""
     return eig(a, b, right=False, homogeneous_eigvals=homogeneous_eigvals)
+
+
+@mirror(sl.eigvalsh_tridiagonal)
+def eigvalsh_tridiagonal(
+    d: Any,
+    e: Any,
+    select: Any = "a",
+    select_range: Any = None,
+    check_finite: bool = True,
+    tol: float = 0.0,
+    lapack_driver: str = "auto",
+) -> Any:
+    """Return eigenvalues of a symmetric matrix with the diagonal `d` and `e` beside it: all, or those of a range."""
+    d, e = as_array(d), as_array(e)
+    if select not in ("a", "all", 0, "i", "index", 2):
+        refuse("scipy.linalg.eigvalsh_tridiagonal", select=select)
+    if d.ndim != 1 or d.shape[0] != e.shape[0] + 1:
+        raise ValueError("d (of one axis) must have one more element than e")
+    values = np.linalg.eigvalsh(np.diag(d) + np.diag(e, 1) + np.diag(e, -1))
+    if select in ("a", "all", 0):
+        return values
+    first, last = select_range
+    return values[first : last + 1]
+
+
+@mirror(sl.eigh_tridiagonal)
+def eigh_tridiagonal(
+    d: Any,
+    e: Any,
+    eigvals_only: bool = False,
+    select: Any = "a",
+    select_range: Any = None,
+    check_finite: bool = True,
+    tol: float = 0.0,
+    lapack_driver: str = "auto",
+) -> Any:
+    """Return eigenvalues of a symmetric tridiagonal matrix; for the vectors call `eigh` of the matrix."""
+    if not eigvals_only:
+        unsupported(
+            "scipy.linalg.eigh_tridiagonal with eigvals_only=False",
+            "pass eigvals_only=True, or call eigh(np.diag(d) + np.diag(e, 1) + np.diag(e, -1))",
+        )
+    return eigvalsh_tridiagonal(d, e, select, select_range)

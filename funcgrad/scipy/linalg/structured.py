@@ -72,6 +72,26 @@ def companion(a: Any) -> Any:
     return np.concatenate([row, below], -2)
 
 
+@mirror(sl.leslie)
+def leslie(f: Any, s: Any) -> Any:
+    """Return the Leslie matrix of fecundities `f` (its first row) and survival rates `s` (below its diagonal)."""
+    f, s = np.atleast_1d(as_array(f)), np.atleast_1d(as_array(s))
+    if f.shape[-1] != s.shape[-1] + 1:
+        raise ValueError("the length of `f` must be one more than that of `s`")
+    if f.shape[-1] < 2:
+        raise ValueError("`s` must not be empty")
+    f, s = _last_axes(f, s)
+    below = s[..., None] * np.eye(s.shape[-1], f.shape[-1])
+    return np.concatenate([f[..., None, :].astype(below.dtype), below], -2)
+
+
+@mirror(sl.fiedler)
+def fiedler(a: Any) -> Any:
+    """Return the matrix of the distances of all pairs of numbers."""
+    a = np.atleast_1d(as_array(a))
+    return np.abs(a[..., :, None] - a[..., None, :])
+
+
 @mirror(sl.convolution_matrix)
 def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
     """Return the matrix whose product with a vector of length `n` is its convolution with `a`."""

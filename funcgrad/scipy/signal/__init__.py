@@ -1,4 +1,4 @@
-"""`scipy.signal`: convolution and correlation, recursive filters, trends, resampling."""
+"""`scipy.signal`: convolution and correlation, recursive filters, trends, resampling, spectra."""
 
 import importlib
 
@@ -12,6 +12,7 @@ from funcgrad.scipy.signal.convolution import (
     oaconvolve,
 )
 from funcgrad.scipy.signal.filters import filtfilt, lfilter, lfilter_zi, sosfilt
+from funcgrad.scipy.signal.spectra import csd, istft, periodogram, stft, welch
 from funcgrad.scipy.signal.waves import detrend, hilbert, resample
 
 __getattr__ = fallback(importlib.import_module("scipy.signal"))
@@ -21,13 +22,18 @@ __all__ = [
     "convolve2d",
     "correlate",
     "correlate2d",
+    "csd",
     "detrend",
     "fftconvolve",
     "filtfilt",
     "hilbert",
+    "istft",
     "lfilter",
     "lfilter_zi",
     "oaconvolve",
+    "periodogram",
     "resample",
     "sosfilt",
+    "stft",
+    "welch",
 ]
