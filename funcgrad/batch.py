@@ -6,18 +6,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from funcgrad.core import (
-    Primitive,
-    Trace,
-    Tracer,
-    binary_operator,
-    is_number,
-    leaked,
-    reflected_operator,
-    refuse_if_mirrored,
-)
+from funcgrad.core import Primitive, Trace, Tracer, is_number, leaked
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.handles import base_of, register_view
+from funcgrad.operators import binary_operator, reflected_operator
+from funcgrad.tracers import ArrayTracer, refuse_if_mirrored
 
 
 class Batch(Trace):
@@ -157,7 +150,7 @@ def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
     return method, reflected
 
 
-class BatchTracer(Tracer):
+class BatchTracer(ArrayTracer):
     """One example of a batch, as the mapped function sees it."""
 
     __slots__ = ()

@@ -11,20 +11,12 @@ from typing import Any
 import numpy as np
 
 from funcgrad.backward import backward, keep_zero
-from funcgrad.core import (
-    HANDLERS,
-    Primitive,
-    Trace,
-    Tracer,
-    binary_operator,
-    call_ufunc,
-    leaked,
-    reflected_operator,
-    zero,
-)
+from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, leaked, zero
 from funcgrad.floating import hush, unhush
 from funcgrad.handles import register_view
+from funcgrad.operators import binary_operator, call_ufunc, reflected_operator
 from funcgrad.reverse import Tape, TapeTracer, has_derivative, is_view, promoted
+from funcgrad.tracers import ArrayTracer
 
 ndarray, float64 = np.ndarray, np.float64
 
@@ -281,7 +273,7 @@ def _multiply_plainly(x: Any, y: Any) -> bool:
 _general_matmul, _general_rmatmul = binary_operator(np.matmul), reflected_operator(np.matmul)
 
 
-class ForwardTracer(Tracer):
+class ForwardTracer(ArrayTracer):
     """A value with its tangent; `None` is the tangent zero."""
 
     __slots__ = ()

@@ -21,20 +21,10 @@ import numpy as np
 
 from funcgrad.backward import ACCUMULATES, accumulate, backward, is_basic
 from funcgrad.constants import COPY_BYTES, checked, protect, verify
-from funcgrad.core import (
-    HANDLERS,
-    Primitive,
-    Trace,
-    Tracer,
-    binary_operator,
-    call_ufunc,
-    equality_operator,
-    leaked,
-    reflected_operator,
-    refuse_objects,
-    zero,
-)
+from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, leaked, refuse_objects, zero
 from funcgrad.handles import register_view
+from funcgrad.operators import binary_operator, call_ufunc, equality_operator, reflected_operator
+from funcgrad.tracers import ArrayTracer
 
 ndarray, float64 = np.ndarray, np.float64
 
@@ -456,7 +446,7 @@ def _rmatmul(self: "TapeTracer", other: Any) -> Any:
 _general_matmul, _general_rmatmul = binary_operator(np.matmul), reflected_operator(np.matmul)
 
 
-class TapeTracer(Tracer):
+class TapeTracer(ArrayTracer):
     """A value on a tape: `node` is its place there."""
 
     __slots__ = ()

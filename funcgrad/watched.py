@@ -17,6 +17,7 @@ from funcgrad.forward import Forward
 from funcgrad.nans import FIX_RULE, check_made, inside_rule, is_watching, without_warnings
 from funcgrad.origins import NotedEdge, NotedTape
 from funcgrad.reverse import Tape, TapeTracer
+from funcgrad.tracers import ArrayTracer
 
 
 def new_tape() -> Tape:
@@ -44,9 +45,9 @@ class WatchedTracer(TapeTracer):
         return fused.plain(*args, **settings)
 
 
-for _name in vars(TapeTracer).keys() & vars(Tracer).keys():  # the quick recorders
-    if callable(getattr(Tracer, _name)):
-        setattr(WatchedTracer, _name, getattr(Tracer, _name))
+for _name in vars(TapeTracer).keys() & vars(ArrayTracer).keys():  # the quick recorders
+    if callable(getattr(ArrayTracer, _name)):
+        setattr(WatchedTracer, _name, getattr(ArrayTracer, _name))
 
 
 class WatchedTape(NotedTape):

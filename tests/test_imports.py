@@ -24,6 +24,8 @@ ORDER = [
     "handles",
     "mirrors",
     "core",
+    "operators",
+    "tracers",
     "constants",
     "broadcasting",
     "backward",

@@ -17,6 +17,7 @@ from funcgrad.core import Primitive, Tracer, concrete
 from funcgrad.inspection.calls import Calls
 from funcgrad.inspection.operations import Constant, Operation, Variable, simplified, type_of
 from funcgrad.reverse import Tape, TapeTracer, traced
+from funcgrad.tracers import ArrayTracer
 
 
 class Watch:
@@ -297,7 +298,7 @@ def _in_place(operator: Any) -> Any:
     return method
 
 
-for _name, _method in vars(Tracer).items():
+for _name, _method in vars(ArrayTracer).items():
     if _name.startswith("__i") and _name in (
         *("__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"),
         *("__imatmul__", "__imod__", "__ifloordiv__"),

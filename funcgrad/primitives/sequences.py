@@ -15,9 +15,9 @@ from funcgrad.core import (
     handle,
     is_number,
     is_traced,
-    replace,
     unsupported,
 )
+from funcgrad.operators import replace
 from funcgrad.primitives.axes import (
     along,
     in_dtype,

@@ -18,9 +18,9 @@ from funcgrad.core import (
     dotted_name,
     handle,
     is_number,
-    replace,
     unsupported,
 )
+from funcgrad.operators import replace
 from funcgrad.primitives.axes import in_dtype, normalize_axis
 from funcgrad.primitives.indexing import (
     SMALL,
