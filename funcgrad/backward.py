@@ -85,26 +85,33 @@ def _sum(total: Any, g: Any) -> Any:
     """Add a cotangent to another one, in its own memory if that is large and nobody else's."""
     if type(g) is ndarray and g.nbytes > LARGE and type(total) is ndarray:
         same = g.dtype is total.dtype and g.shape == total.shape
-        if same and g.base is None and references(g) <= ONE_NAME + 1:  # the walk's name and ours
+        if same and is_free(g, NAMED):  # the walk has a name for it
             return np.add(total, g, out=g)
     return total + g
 
 
-def references(x: Any) -> int:
-    """Return how many references to `x` there are."""
-    return sys.getrefcount(x)
+def is_free(x: Any, usual: int) -> bool:
+    """Tell whether the caller may write into its argument `x`: no more than the `usual` names see it."""
+    return x.base is None and sys.getrefcount(x) <= usual and bool(x.flags.writeable)
 
 
-def _references_of_one_name() -> int:
-    """Return what `references` says of a value that one function alone has a name for.
+def _usual_references() -> tuple[int, int]:
+    """Return what `is_free` counts for a temporary, and for what the caller of the caller has a name for.
 
-    It depends on the interpreter, so it is measured.
+    It depends on the interpreter, so it is measured: from Python 3.14 on a call borrows its arguments.
     """
-    x = np.empty(0)
-    return references(x)
+
+    def count(x: Any, usual: int) -> int:  # in the place of `is_free`
+        return sys.getrefcount(x)
+
+    def product(ct: Any, x: Any) -> int:  # in the place of `_sum` and `_product`
+        return count(x, 0)
+
+    named = np.empty(0)
+    return product(None, np.empty(0)), product(None, named)
 
 
-ONE_NAME = _references_of_one_name()
+TEMPORARY, NAMED = _usual_references()
 
 
 def grouped(edges: list[Any], nodes: int) -> list[list[Any]]:

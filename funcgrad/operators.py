@@ -311,7 +311,15 @@ def _has_named_base(x: Any) -> bool:
     base = x.base
     if base is None:
         return False
-    return not isinstance(base, np.ndarray) or sys.getrefcount(base) > 3  # x, `base`, the argument
+    return not isinstance(base, np.ndarray) or sys.getrefcount(base) > _references_of_no_name()
+
+
+@functools.cache
+def _references_of_no_name() -> int:
+    """Return the reference count of the array behind a view when nothing else refers to it."""
+    view = np.zeros(1)[:]
+    base: Any = view.base
+    return sys.getrefcount(base)
 
 
 class _Counted(Exception):

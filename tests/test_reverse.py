@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 
 from funcgrad import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
-from funcgrad.backward import ACCUMULATES, backward, grouped, is_basic
+from funcgrad.backward import (
+    ACCUMULATES,
+    NAMED,
+    TEMPORARY,
+    backward,
+    grouped,
+    is_basic,
+    is_free,
+)
+from funcgrad.primitives.families import elementwise, primitive
 from funcgrad.reverse import Tape, TapeTracer
 from funcgrad.testing import check_grads
 from tests.strategies import arrays
@@ -472,3 +481,35 @@ def test_reading_with_any_index_is_transposed_by_adding_with_it(index):
     twice = vjp(lambda t: (t[index], t * 1.0, t[index] * 2), M)[1]((ct, M, ct))[0]
     np.testing.assert_allclose(twice, 3 * expected + M)
     check_grads(lambda t: t[index] * t.sum(), (M,))
+
+
+def frozen(x):
+    x.flags.writeable = False
+    return x
+
+
+LONG = np.linspace(0.1, 1.0, 20_000)
+
+
+def test_partial_derivative_that_is_read_only_is_left_alone():
+    cube = elementwise(lambda x: x**3, lambda x: frozen(3 * x * x), name="cube")
+    np.testing.assert_allclose(grad(lambda x: np.sum(3 * cube(x)))(LONG), 9 * LONG**2)
+
+
+def test_cotangent_that_a_rule_also_keeps_is_not_written_into():
+    kept = LONG.copy()
+    passed = primitive("passed", lambda x: x * 1.0, vjp=(lambda ct: kept,))
+    gradient = grad(lambda x: np.sum(passed(x) + np.sin(x) + passed(x)))(LONG)
+    np.testing.assert_allclose(gradient, 2 * LONG + np.cos(LONG))
+    np.testing.assert_array_equal(kept, LONG)
+
+
+def test_memory_counts_as_free_only_without_another_name():
+    def may_write(x, usual):
+        return is_free(x, usual)
+
+    x = np.zeros(3)
+    # lists, since `assert` has names of its own for what it calls with
+    assert [may_write(np.zeros(3), TEMPORARY), may_write(x, NAMED)] == [True, True]
+    holder = [x]
+    assert [may_write(x, NAMED), may_write(x[:], NAMED), len(holder)] == [False, False, 1]

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.backward import LARGE, ONE_NAME, references, times
+from funcgrad.backward import LARGE, TEMPORARY, is_free, times
 from funcgrad.core import HANDLERS, Primitive, handle, zero
 from funcgrad.errors import ArgumentError, fail, is_own
 from funcgrad.primitives.guards import guard
@@ -250,7 +250,7 @@ def _product(ct: Any, partial: Any) -> Any:
     """Multiply a cotangent with a partial derivative, in the memory of that if it is large and nobody else's."""
     if type(partial) is np.ndarray and partial.nbytes > LARGE and type(ct) is np.ndarray:
         same = partial.dtype is ct.dtype and partial.shape == ct.shape
-        if same and partial.base is None and references(partial) <= ONE_NAME:
+        if same and is_free(partial, TEMPORARY):
             return np.multiply(ct, partial, out=partial)
     return ct * partial
 
