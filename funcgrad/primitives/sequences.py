@@ -374,16 +374,17 @@ _trapezoid: Primitive = linear(
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integrate by the trapezoidal rule."""
     y = as_array(y)
-    axis = normalize_axis(axis, y.ndim)
+    along = normalize_axis(axis, y.ndim)
     if x is None and isinstance(dx, (int, float)) and y.dtype.kind in "fc":
-        return _trapezoid(y, dx=float(dx), axis=axis)
+        return _trapezoid(y, dx=float(dx), axis=along)
     width = dx
     if x is not None:
         x = as_array(x)
         width = np.diff(x, axis=-1 if x.ndim == 1 else axis)
         if x.ndim == 1:
-            width = width.reshape((-1,) + (1,) * (y.ndim - axis - 1))
-    return (width * (_between(y, 1, None, axis) + _between(y, None, -1, axis)) / 2.0).sum(axis)
+            width = width.reshape((-1,) + (1,) * (y.ndim - along - 1))
+    pairs = _between(y, 1, None, along) + _between(y, None, -1, along)
+    return (width * pairs / 2.0).sum(axis)  # as given: x may have more axes than y
 
 
 _unwrap: Primitive = primitive(
