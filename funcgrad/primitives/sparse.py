@@ -1,6 +1,6 @@
 """Products of traced arrays with SciPy's sparse matrices, which are constants: `A @ x` and `x @ A`.
 
-Loaded when the first one comes (see `call_ufunc` in `core.py`), so importing funcgrad needs no SciPy.
+Loaded when the first one comes (see `call_ufunc` in `operators.py`), so importing funcgrad needs no SciPy.
 """
 
 import math
@@ -12,34 +12,44 @@ from funcgrad.core import Primitive, Tracer, dotted_name, unsupported
 from funcgrad.primitives.families import primitive
 
 
-def _filled(matrix: Any, data: Any) -> Any:
-    """Return the matrix with these entries: the ones at the time of the product, if it was changed since."""
-    if data is matrix.data:
+def _matrix(matrix: Any, data: Any, indices: Any, indptr: Any) -> Any:
+    """Return the matrix of these arrays: its own, or those at the time of the product if it was changed since."""
+    if data is matrix.data and indices is matrix.indices and indptr is matrix.indptr:
         return matrix
-    return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return type(matrix)((data, indices, indptr), shape=matrix.shape)
 
 
-# d(A x) = A dx, with the transpose A^T ct. The entries are an argument, for constants are guarded against changes.
-def _adjoint(ct: Any, data: Any, matrix: Any) -> Any:
-    transposed = _filled(matrix, data).T
-    return _product(ct, transposed.data, matrix=transposed)
+def _product(x: Any, matrix: Any) -> Any:
+    return _multiply(x, matrix.data, matrix.indices, matrix.indptr, matrix=matrix)
 
 
 def _batch(args: Any, mapped: Any, settings: Any) -> Any:
-    x, data = args
+    x, *arrays = args
     columns = np.moveaxis(x, 0, -1)
     n, *rest = columns.shape
-    product = _product(columns.reshape(n, math.prod(rest)), data, **settings)
+    product = _multiply(columns.reshape(n, math.prod(rest)), *arrays, **settings)
     return np.moveaxis(product.reshape(len(product), *rest), -1, 0)
 
 
-_product: Primitive = primitive(
+# d(A x) = A dx, with the transpose A^T ct. The arrays of A are arguments, for constants are guarded against
+# changes; SciPy itself sorts the indices of a matrix in place.
+_multiply: Primitive = primitive(
     "sparse_product",
-    lambda x, data, matrix: _filled(matrix, data) @ x,
-    vjp=(_adjoint, None),
-    jvp=(lambda t, data, matrix: _product(t, data, matrix=matrix), None),
+    lambda x, data, indices, indptr, matrix: _matrix(matrix, data, indices, indptr) @ x,
+    vjp=(
+        lambda ct, data, indices, indptr, matrix: _product(
+            ct, _matrix(matrix, data, indices, indptr).T
+        ),
+        *(None, None, None),
+    ),
+    jvp=(
+        lambda t, data, indices, indptr, matrix: _product(
+            t, _matrix(matrix, data, indices, indptr)
+        ),
+        *(None, None, None),
+    ),
     batch=_batch,
-    parameters=("x", "data"),
+    parameters=("x", "data", "indices", "indptr"),
 )
 
 
@@ -63,4 +73,4 @@ def _times(matrix: Any, x: Any) -> Any:
     if x.shape[0] != matrix.shape[1]:
         raise ValueError(f"matmul: dimension mismatch of shapes {matrix.shape} and {x.shape}")
     matrix = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
-    return _product(x, matrix.data, matrix=matrix)
+    return _product(x, matrix)

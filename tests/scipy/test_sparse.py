@@ -69,6 +69,21 @@ def test_a_matrix_that_changes_after_its_use_does_not_change_the_gradient():
     np.testing.assert_allclose(grad(fun)(X), 2 * DENSE.T @ (DENSE @ X), rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+def test_a_matrix_whose_indices_are_sorted_after_its_use_does_not_change_the_gradient(kind):
+    unsorted = sparse.csr_array(([1.0, 2.0, 3.0], [3, 0, 2], [0, 2, 2, 3]), shape=(3, 4))
+    matrix = unsorted if kind == "csr" else unsorted.T
+    dense = matrix.toarray()
+
+    def total(x):
+        y = matrix @ x
+        matrix.sort_indices()
+        return y @ y
+
+    x = np.arange(1.0, 1.0 + dense.shape[1])
+    np.testing.assert_allclose(grad(total)(x), 2 * dense.T @ dense @ x)
+
+
 def test_other_operations_are_refused_with_the_way_out():
     matrix = sparse.csr_matrix(DENSE)
     for fun in (lambda x: matrix * x[0], lambda x: x[0] * matrix, lambda x: x[:3, None] + matrix):
