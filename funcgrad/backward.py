@@ -78,6 +78,7 @@ def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[An
         else:
             cts[parent] = total = _sum(total, g)
             owned[parent] = type(total) is ndarray
+    ct = g = total = None  # so that what is left refers to the results alone
     return [_own(cts[i], owned[i]) for i in inputs]
 
 
@@ -130,7 +131,7 @@ def each_edge(edges: list[Any]) -> Iterator[tuple[int, int, Any, Any, Any]]:
 
 def _own(ct: Any, owned: int) -> Any:
     """Return a cotangent that shares no memory with anything the tape or the caller keeps."""
-    if type(ct) is ndarray and not owned and (ct.base is not None or not ct.flags.writeable):
+    if type(ct) is ndarray and not owned and not is_free(ct, TEMPORARY + 1):  # the list of them
         return ct.copy()
     return ct
 

@@ -936,3 +936,18 @@ def test_all_of_them_together():
     assert np.isclose(jvp(loss, (0.7,), (1.0,))[1], expected)
     assert np.allclose(vmap(grad(loss))(np.full(3, 0.7)), expected)
     assert tree.leaves(grad(loss)(0.7)) == [grad(loss)(0.7)]
+
+
+def test_a_gradient_is_no_array_that_the_rule_keeps():
+    slopes = np.array([1.0, 2.0, 3.0])
+
+    @custom_vjp
+    def weighted(x):
+        return slopes @ x
+
+    weighted.defvjp(lambda x: (slopes @ x, slopes), lambda residuals, ct: (residuals,))
+    pullback = vjp(weighted, np.ones(3))[1]
+    (gradient,) = pullback(1.0)
+    gradient *= 5.0
+    np.testing.assert_array_equal(pullback(1.0)[0], [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(slopes, [1.0, 2.0, 3.0])
