@@ -1,7 +1,7 @@
 """Which line of the user's made a node of a tape: asked when its pullback fails, and not before.
 
 An ordinary tape notes no lines. When a pullback raises, the function runs once more on a tape that does, and
-the error gets a note with the line of the record in the same place. If the second run is not like the first
+the error gets a note with the line of the node in the same place. If the second run is not like the first
 (a function that is not pure), nothing is said. Next file: ``nans.py``.
 """
 
@@ -22,7 +22,7 @@ _NOTE = "  in the backward pass of "
 
 @dataclass(frozen=True)
 class NotedEdge:
-    """An edge of a record, with the name of the primitive that made it and its place."""
+    """An edge of a tape, with the name of the primitive that made it and its place."""
 
     pull: Any
     kept: Any
@@ -32,7 +32,7 @@ class NotedEdge:
 
 
 def place_of(frame: FrameType | None) -> Place | None:
-    """Return the user's line that is being executed, or that of the record whose pullback is.
+    """Return the user's line that is being executed, or that of the node whose pullback is.
 
     A function that runs the pullback of a `NotedEdge` calls it `noted`.
     """

@@ -12,7 +12,7 @@ import pytest
 from funcgrad import grad, value_and_grad, vjp
 from funcgrad.backward import each_edge
 
-N = 20_000  # entries of an array: 160 kB, far above the size of a record
+N = 20_000  # entries of an array: 160 kB, far above the size of a node
 ARRAY = 8 * N
 
 

@@ -26,7 +26,7 @@ X = np.array([1.0, 2.0, 3.0])
 M = np.arange(6.0).reshape(2, 3) + 1
 
 
-def records_of(fun, *args):
+def edges_of(fun, *args):
     tape = vjp(fun, *args)[1].tape
     return grouped(tape.edges, tape.nodes)
 
@@ -34,40 +34,40 @@ def records_of(fun, *args):
 # --- what is recorded ----------------------------------------------------------------------------
 
 
-def test_a_record_names_the_parents_and_what_their_rules_keep():
-    none, also_none, product, sine = records_of(lambda a, b: np.sin(a * b), 2.0, 3.0)
+def test_a_node_names_the_parents_and_what_their_rules_keep():
+    none, also_none, product, sine = edges_of(lambda a, b: np.sin(a * b), 2.0, 3.0)
     assert none == also_none == []  # the inputs
     assert [(parent, kept) for parent, _, kept, _ in product] == [(0, 3.0), (1, 2.0)]
     assert [(parent, kept) for parent, _, kept, _ in sine] == [(2, 6.0)]
 
 
 def test_a_constant_has_no_edge():
-    (_, edges) = records_of(lambda a: a * 5.0, 2.0)
+    (_, edges) = edges_of(lambda a: a * 5.0, 2.0)
     assert [parent for parent, *_ in edges] == [0]
-    (_, edges) = records_of(lambda a: M @ a, X)
+    (_, edges) = edges_of(lambda a: M @ a, X)
     assert [parent for parent, *_ in edges] == [0]
 
 
-def test_a_value_without_derivative_has_no_record():
-    assert len(records_of(lambda a: a > 1, X)) == 1
-    assert len(records_of(lambda a: np.argmax(a), X)) == 1  # noqa: PLW0108
-    assert len(records_of(lambda a: a.astype(int), X)) == 1
+def test_a_value_without_derivative_has_no_node():
+    assert len(edges_of(lambda a: a > 1, X)) == 1
+    assert len(edges_of(lambda a: np.argmax(a), X)) == 1  # noqa: PLW0108
+    assert len(edges_of(lambda a: a.astype(int), X)) == 1
 
 
 def test_what_to_restore_is_decided_when_recording():
-    fixes = [edge[3] for edge in records_of(lambda a, b: a + b, X, 1.0)[2]]
+    fixes = [edge[3] for edge in edges_of(lambda a, b: a + b, X, 1.0)[2]]
     assert fixes == [None, ((), np.float64)]
-    fixes = [edge[3] for edge in records_of(lambda a, b: a * b, X, X.astype(np.float32))[2]]
+    fixes = [edge[3] for edge in edges_of(lambda a, b: a * b, X, X.astype(np.float32))[2]]
     assert fixes == [None, ((3,), np.float32)]
-    fixes = [edge[3] for edge in records_of(lambda a, b: a * b, M, X[:, None][:1])[2]]
+    fixes = [edge[3] for edge in edges_of(lambda a, b: a * b, M, X[:, None][:1])[2]]
     assert fixes == [None, ((1, 1), np.float64)]
-    assert records_of(lambda a: a[0], X)[1][0][3] is ACCUMULATES
+    assert edges_of(lambda a: a[0], X)[1][0][3] is ACCUMULATES
 
 
 def test_nodes_are_numbered_in_the_order_of_the_program():
-    records = records_of(lambda a, b: np.tanh(a + b) * a, X, 2.0)
-    for index, record in enumerate(records):
-        assert all(edge[0] < index for edge in record)
+    nodes = edges_of(lambda a, b: np.tanh(a + b) * a, X, 2.0)
+    for index, node in enumerate(nodes):
+        assert all(edge[0] < index for edge in node)
 
 
 def test_the_same_rules_are_recorded_by_each_spelling():

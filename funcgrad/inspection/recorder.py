@@ -64,7 +64,7 @@ class Recorder(Tape):
         self.operations: list[Operation] = []
         self.owners: list[int] = []
         self.first_nodes: list[int] = []
-        self.variables: list[Any] = []  # None for the record of several outputs
+        self.variables: list[Any] = []  # None for the node of several outputs
         self.seconds: list[float] = []
         self.cuts: list[tuple[list[int], Operation]] = []
         self.pending: Any = None  # a call that announced itself: (name, arguments, where, since)

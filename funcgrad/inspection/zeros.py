@@ -56,7 +56,7 @@ def _deaths(evidence: Evidence) -> dict[int, Operation | Handed]:
             not handed.got.all_zero and not _cancels(found.get(handed.parent))
         ):
             found[handed.parent] = handed
-    records = grouped(tape.edges, tape.nodes)
+    edges = grouped(tape.edges, tape.nodes)
     for node in range(tape.nodes - 1, -1, -1):  # a death reaches all that lies before it
         place = tape.owners[node]
         arrived = log.arrived.get(place)
@@ -65,7 +65,7 @@ def _deaths(evidence: Evidence) -> dict[int, Operation | Handed]:
         death = found[node]
         if arrived is None and _cancels(death):
             death = tape.operations[place]  # a write in place, whose cotangents nobody measured
-        for parent, *_ in records[node]:
+        for parent, *_ in edges[node]:
             if not isinstance(found.get(parent), Handed):
                 found[parent] = death
     return found

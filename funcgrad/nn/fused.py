@@ -1,7 +1,7 @@
 """Functions with a quicker gradient: NumPy code, and beside it a forward and a backward pass by hand.
 
-A layer written in NumPy costs a record per operation. Where that is what a training step waits for,
-the function gets the two passes of reverse mode by hand as well, for plain arrays: one record, and
+A layer written in NumPy costs a node per operation. Where that is what a training step waits for,
+the function gets the two passes of reverse mode by hand as well, for plain arrays: one node, and
 work in place. Whatever is asked beyond (forward mode, vmap, a second derivative) takes the NumPy
 code, so that the passes by hand need to know nothing of transforms. Must not know layers.
 """

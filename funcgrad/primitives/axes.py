@@ -119,7 +119,7 @@ def as_number(x: Any) -> Any:
 
 
 def in_dtype(x: Any, dtype: Any) -> Any:
-    """Return `x` in a dtype, itself if it has it: a cast to the same one is a record too."""
+    """Return `x` in a dtype, itself if it has it: a cast to the same one is a node too."""
     return x if x.dtype is dtype or x.dtype == dtype else x.astype(dtype)
 
 

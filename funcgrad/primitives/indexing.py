@@ -203,7 +203,7 @@ class _Entries(Primitive):
     """Read entries of arrays by their places in all of them, flat and joined.
 
     Where a function only moves entries, NumPy's own function moves their places: that gives the second
-    argument of one record in place of several.
+    argument of one node in place of several.
     """
 
     __slots__ = ()
@@ -251,7 +251,7 @@ entries = register(_Entries("entries", _read_places, ("*xs",)))
 entries.pulls, entries.batch = (_to_places,), _batch_entries
 
 
-SMALL = 500  # entries: a list of their places costs less than another record
+SMALL = 500  # entries: a list of their places costs less than another node
 
 
 def places_of(*xs: Any) -> Any:

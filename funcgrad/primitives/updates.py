@@ -61,7 +61,7 @@ def _cycled(values: Any, size: int) -> Any:
 def _rewrite(a: Any, values: Any, write: Any) -> bool:
     """Let `write` put the places of the values among those of a small array; tell whether that was done.
 
-    One record reads the entries from there, in place of two or three.
+    One node reads the entries from there, in place of two or three.
     """
     if a.size > SMALL or values.size > SMALL or is_number(a) or values.dtype.kind == "O":
         return False
