@@ -18,7 +18,8 @@ from funcgrad.errors import MutatedConstantError, location_of, message, user_fra
 from funcgrad.handles import snapshot
 
 COPY_BYTES = 65536  # a copy of 64 kB takes 3 us, two checksums of it 12
-_WIDTH = 1021  # words; a prime, so that no array of the usual shapes has rows of this length
+# Words of 8 bytes. Primes, so that the rows of few arrays are a multiple of one; those have the next.
+_WIDTHS = (1021, 1019, 1013)
 
 Check = tuple[np.ndarray[Any, Any], Any, Any]  # the array, its checksum, where it was used
 
@@ -63,14 +64,24 @@ def verify(checks: list[Check]) -> None:
 def checksum(x: np.ndarray[Any, Any]) -> tuple[bytes, bytes]:
     """Return sums, modulo 2 ** 64, of every 1021st 8-byte word of `x`, and the bytes left over.
 
-    A changed entry changes one; so do entries that change places, unless they move by a multiple of 1021
-    words. It takes as long as one reading of the memory.
+    A changed entry changes one; so do entries that change places, rows among them, unless they move by a
+    multiple of 1021 words. It takes as long as one reading of the memory.
     """
     x = x.T if x.flags.f_contiguous else x
+    width = _width(x)
     data = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
-    size = data.size - data.size % (8 * _WIDTH)
-    table = data[:size].view(np.uint64).reshape(-1, _WIDTH)
+    size = data.size - data.size % (8 * width)
+    table = data[:size].view(np.uint64).reshape(-1, width)
     return np.add.reduce(table, axis=0).tobytes(), data[size:].tobytes()
+
+
+def _width(x: np.ndarray[Any, Any]) -> int:
+    """Return a number of words that no row of `x`, of any number of axes, is a multiple of."""
+    row, rows = x.itemsize, []
+    for n in x.shape[:0:-1]:
+        row *= n
+        rows.append(row)
+    return next((w for w in _WIDTHS if all([row % (8 * w) for row in rows])), _WIDTHS[0])
 
 
 def checked(pull: Callable[..., Any], checks: list[Check]) -> Callable[..., Any]:

@@ -209,7 +209,9 @@ def _reduceat(ufunc: np.ufunc) -> Any:
         starts = [int(i) for i in indices]
         if any(not 0 <= i < len(a) for i in starts):
             raise IndexError(f"index out-of-bounds in {ufunc.__name__}.reduceat [0, {len(a)})")
-        if ufunc in _SEGMENTS and starts and all([i < j for i, j in itertools.pairwise(starts)]):
+        if not starts:
+            return np.moveaxis(a[:0], 0, axis)
+        if ufunc in _SEGMENTS and all([i < j for i, j in itertools.pairwise(starts)]):
             return np.moveaxis(_SEGMENTS[ufunc](a, starts=np.array(starts)), 0, axis)
         ends = [*starts[1:], len(a)]
         parts = [ufunc.reduce(a[i:j], axis=0) if i < j else a[i] for i, j in zip(starts, ends)]

@@ -788,7 +788,7 @@ def cov(
         products = _cov(x, freedom=float(max(x.shape[1] - ddof, 0)))
     else:
         products = _weighted_products(x, fweights, aweights, ddof)
-    return products if len(x) > 1 else products.reshape(())
+    return products.reshape(()) if len(x) == 1 else products
 
 
 def _weighted_products(x: Any, fweights: Any, aweights: Any, ddof: int) -> Any:

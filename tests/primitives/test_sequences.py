@@ -217,3 +217,10 @@ def test_a_trapezoid_rule_over_points_with_more_axes_than_the_values():
     np.testing.assert_array_equal(value, [4.0, 1.0, 1.0])
     np.testing.assert_array_equal(gradients[0], [1.5, 1.5])
     np.testing.assert_array_equal(gradients[1], [[-2.0, 2.0]] * 3)
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum])
+def test_reduceat_of_no_segments_is_empty(ufunc):
+    value, pullback = vjp(lambda x: ufunc.reduceat(x, [], axis=1), np.ones((2, 3)))
+    assert value.shape == (2, 0)
+    np.testing.assert_array_equal(pullback(value)[0], np.zeros((2, 3)))

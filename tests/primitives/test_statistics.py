@@ -157,6 +157,10 @@ def test_a_perfect_correlation_has_derivative_zero():
     np.testing.assert_allclose(found, 0, atol=1e-15)
 
 
+def test_the_covariances_of_no_variables_are_none():
+    assert vjp(np.cov, np.zeros((0, 3)))[0].shape == (0, 0)
+
+
 def test_the_derivative_of_a_covariance_by_a_weight():
     x = np.array([1.0, 3.0, 8.0])
     found = gradient(lambda w: np.cov(x + 0 * w, aweights=w, ddof=0), np.ones(3))
