@@ -445,3 +445,8 @@ def test_kernel_densities(dimensions, weights, bandwidth):
         assert density.integrate_box_1d(-1, 1) == pytest.approx(original.integrate_box_1d(-1, 1))
     with pytest.raises(ValueError, match="dimension"):
         density(np.zeros((3, 2)))
+
+
+def test_a_bandwidth_rule_that_does_not_exist_is_refused_as_by_scipy():
+    with pytest.raises(ValueError, match="bw_method"):
+        stats.gaussian_kde(np.arange(4.0), "silver")

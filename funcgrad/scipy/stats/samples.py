@@ -232,8 +232,11 @@ class gaussian_kde:
 
     def _factor(self, bw_method: Any) -> Any:
         if bw_method is None or isinstance(bw_method, str):
-            rules = {None: self.scotts_factor, "scott": self.scotts_factor}
-            return {**rules, "silverman": self.silverman_factor}[bw_method]()
+            rules: Any = {None: self.scotts_factor, "scott": self.scotts_factor}
+            rules["silverman"] = self.silverman_factor
+            if bw_method not in rules:
+                raise ValueError(f"`bw_method` should be 'scott' or 'silverman', got {bw_method!r}")
+            return rules[bw_method]()
         return bw_method(self) if callable(bw_method) else bw_method
 
     def logpdf(self, x: Any) -> Any:
