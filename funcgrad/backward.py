@@ -105,7 +105,7 @@ def _usual_references() -> tuple[int, int]:
     def count(x: Any, usual: int) -> int:  # in the place of `is_free`
         return sys.getrefcount(x)
 
-    def product(ct: Any, x: Any) -> int:  # in the place of `_sum` and `_product`
+    def product(ct: Any, x: Any) -> int:  # in the place of `_sum` and `product`
         return count(x, 0)
 
     named = np.empty(0)

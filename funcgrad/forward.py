@@ -298,7 +298,7 @@ class ForwardTracer(ArrayTracer):
             return call_ufunc(ufunc, inputs, kwargs)
         if len(inputs) == 2:
             if ufunc not in _BINARY:
-                _BINARY[ufunc] = _operator(ufunc, ufunc)
+                _BINARY[ufunc] = _operator(ufunc, primitive.fun)
             forward, reflected = _BINARY[ufunc]
             x, y = inputs
             return forward(x, y) if type(x) is ForwardTracer else reflected(y, x)

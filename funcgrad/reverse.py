@@ -467,7 +467,7 @@ class TapeTracer(ArrayTracer):
         if len(inputs) == 2:
             x, y = inputs
             if ufunc not in _BINARY:
-                _BINARY[ufunc] = _operator(ufunc, ufunc)
+                _BINARY[ufunc] = _operator(ufunc, primitive.fun)
             forward, reflected = _BINARY[ufunc]
             return forward(x, y) if type(x) is TapeTracer else reflected(self, x)
         if len(inputs) != 1:

@@ -239,14 +239,14 @@ def _elementwise_rule(partial: Any) -> tuple[Any, tuple[str, ...]]:
     elif len(names) == 1:
         if _is_identity(partial):
             return times, names
-        pull = lambda ct, kept: _product(ct, partial(kept))  # noqa: E731
+        pull = lambda ct, kept: product(ct, partial(kept))  # noqa: E731
     else:
-        pull = lambda ct, kept: _product(ct, partial(*kept))  # noqa: E731
+        pull = lambda ct, kept: product(ct, partial(*kept))  # noqa: E731
     pull.elementwise = True
     return pull, names
 
 
-def _product(ct: Any, partial: Any) -> Any:
+def product(ct: Any, partial: Any) -> Any:
     """Multiply a cotangent with a partial derivative, in the memory of that if it is large and nobody else's."""
     if type(partial) is np.ndarray and partial.nbytes > LARGE and type(ct) is np.ndarray:
         same = partial.dtype is ct.dtype and partial.shape == ct.shape

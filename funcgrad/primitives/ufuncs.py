@@ -4,6 +4,7 @@ Values at kinks stand beside the rule. A product of a zero cotangent with an inf
 derivative is zero; the backward pass sees to that, no rule needs to.
 """
 
+import math
 import operator
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from funcgrad.core import HANDLERS, Primitive, handle, unsupported
 from funcgrad.primitives.axes import as_number
-from funcgrad.primitives.families import constant, elementwise
+from funcgrad.primitives.families import constant, elementwise, product
 
 LOG2, LOG10 = float(np.log(2.0)), float(np.log(10.0))
 DEGREES = 180.0 / float(np.pi)
@@ -153,6 +154,23 @@ _maximum = elementwise(np.maximum, _larger, lambda ct, x, y: _larger(ct, y, x))
 _minimum = elementwise(np.minimum, lambda ct, x, y: _larger(ct, y, x), _larger)
 
 
+def _with_number(ufunc: np.ufunc) -> Any:
+    """Compare a large array with the number 0 as with an array of zeros: NumPy takes half the time or less."""
+
+    def compare(x: Any, y: Any) -> Any:
+        number = type(y) is int or type(y) is float
+        if number and type(x) is np.ndarray and x.size > 1000 and x.dtype.char in "fd":
+            if x.flags.forc and y == 0 and math.copysign(1, y) > 0:  # zeros come quickest
+                zeros = np.zeros(x.shape, x.dtype, "F" if x.flags.fnc else "C")
+                return ufunc(x, zeros, out=zeros)
+        return ufunc(x, y)
+
+    return compare
+
+
+_maximum.fun, _minimum.fun = _with_number(np.maximum), _with_number(np.minimum)
+
+
 def _condense(primitive: Primitive, wins: Any) -> None:
     """Let a comparison with a scalar keep who won, a byte per entry, unless there are ties."""
 
@@ -161,7 +179,7 @@ def _condense(primitive: Primitive, wins: Any) -> None:
 
     def by_mask(pull: Any) -> Any:
         def condensed(ct: Any, kept: Any) -> Any:
-            return pull(ct, kept) if type(kept) is tuple else ct * kept.astype(ct.dtype)
+            return pull(ct, kept) if type(kept) is tuple else product(ct, kept.astype(ct.dtype))
 
         condensed.elementwise = True  # type: ignore[attr-defined]
         return condensed

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, jacfwd, vjp
+from funcgrad import FuncgradError, grad, hessian, jacfwd, jvp, vjp
 from funcgrad.errors import MutatedConstantError, UnsupportedError
 
 INF, NAN = np.inf, np.nan
@@ -426,3 +426,17 @@ def test_mixed_derivative_of_a_power_with_exponent_zero():
     assert grad(grad(np.power, 0), 1)(2.0, 0.0) == 0.5
     assert grad(grad(np.power, 1), 0)(2.0, 0.0) == 0.5
     assert grad(grad(lambda x, y: x**y, 0), 1)(2.0, 0.0) == 0.5
+
+
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum])
+@pytest.mark.parametrize("number", [0, 0.0, -0.0, 1.5, NAN])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_large_array_beside_a_number_gives_numpys_values_and_layout(ufunc, number, dtype):
+    x = np.resize(np.array([1, -1, 0.5, NAN, INF, -INF], dtype), (60, 70))  # of two zeros, either
+    for view in (x, x.T, x[::-1], x[:, ::2], x.reshape(6, 10, 70).transpose(1, 0, 2)):
+        expected = ufunc(view, number)
+        for call in (lambda t: ufunc(t, number), lambda t: ufunc(number, t)):
+            for value in (vjp(call, view)[0], jvp(call, (view,), (view,))[0]):
+                assert value.tobytes("A") == expected.tobytes("A")
+                assert value.strides == expected.strides
+                assert value.dtype == dtype
