@@ -20,7 +20,7 @@ from funcgrad.core import (
 )
 from funcgrad.primitives.axes import example, in_rows, laid_out
 from funcgrad.primitives.families import elementwise
-from funcgrad.primitives.statistics import settled
+from funcgrad.primitives.plain import settled
 
 
 def constant_like(tracer: Tracer, value: Any) -> Any:

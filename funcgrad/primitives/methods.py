@@ -16,7 +16,7 @@ from funcgrad.primitives.axes import (
     reduced_axes,
 )
 from funcgrad.primitives.families import constant, linear, primitive
-from funcgrad.primitives.statistics import no_out
+from funcgrad.primitives.plain import no_out
 
 SMOOTH = (
     *[np.add, np.subtract, np.multiply, np.divide, np.power, np.float_power, np.remainder, np.fmod],

@@ -8,7 +8,7 @@ from funcgrad.core import Primitive, Tracer, as_array, handle, unsupported
 from funcgrad.primitives.axes import in_dtype
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.linalg import _pinv_pull
-from funcgrad.primitives.statistics import is_mapped, settled
+from funcgrad.primitives.plain import is_mapped, settled
 
 
 def _coefficients(p: Any) -> Any:

@@ -11,6 +11,7 @@ from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
 from funcgrad.primitives.axes import normalize_axes
 from funcgrad.primitives.families import bilinear, register
+from funcgrad.primitives.plain import no_out
 from funcgrad.primitives.ufuncs import conj
 
 # --- matmul --------------------------------------------------------------------------------------
@@ -160,15 +161,10 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
 # --- dot, inner, outer, tensordot ----------------------------------------------------------------
 
 
-def _no_out(name: str, out: Any) -> None:
-    if out is not None:
-        unsupported(f"{name} with out=", "use the returned value")
-
-
 @handle(np.dot)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     """Return the product over the last axis of a and the last but one of b."""
-    _no_out("np.dot", out)
+    no_out("np.dot", out)
     a, b = as_array(a), as_array(b)
     if not a.ndim or not b.ndim:
         return a * b
@@ -218,7 +214,7 @@ def _flat_rows(x: Any) -> Any:
 @handle(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Return all products of the entries of a and of b."""
-    _no_out("np.outer", out)
+    no_out("np.outer", out)
     a, b = as_array(a), as_array(b)
     return _outer(a, b)
 
@@ -379,7 +375,7 @@ _einsum.batch = _batch_einsum
 @handle(np.einsum)
 def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: Any) -> Any:
     """Return the sum of products over named axes."""
-    _no_out("np.einsum", out)
+    no_out("np.einsum", out)
     if options:
         unsupported(f"np.einsum with {next(iter(options))}=", "leave the option out")
     subscripts, arrays = _parse(operands)

@@ -16,6 +16,7 @@ from funcgrad.primitives.axes import (
     spread,
 )
 from funcgrad.primitives.families import constant, primitive
+from funcgrad.primitives.plain import no_out
 from funcgrad.primitives.ufuncs import root
 
 
@@ -135,11 +136,6 @@ reduce_prod: Primitive = primitive(
 # --- NumPy's functions ---------------------------------------------------------------------------
 
 
-def _no_out(name: str, out: Any) -> None:
-    if out is not None:
-        unsupported(f"{name} with out=", "use the returned value")
-
-
 def _masked(a: Any, where: Any, neutral: Any) -> Any:
     return a if where is True else np.where(_mask(where), a, neutral)
 
@@ -170,7 +166,7 @@ def sum(
     where: Any = True,
 ) -> Any:
     """Sum over axes."""
-    _no_out("np.sum", out)
+    no_out("np.sum", out)
     a = _masked(as_array(a), where, 0)
     if dtype is not None:
         a = a.astype(dtype)
@@ -190,7 +186,7 @@ def prod(
     where: Any = True,
 ) -> Any:
     """Multiply over axes."""
-    _no_out("np.prod", out)
+    no_out("np.prod", out)
     a = _masked(as_array(a), where, 1)
     if dtype is not None:
         a = a.astype(dtype)
@@ -208,7 +204,7 @@ def _extreme_of(name: str, reduce: Any, join: Any) -> Any:
         initial: Any = None,
         where: Any = True,
     ) -> Any:
-        _no_out(name, out)
+        no_out(name, out)
         a = as_array(a)
         if where is not True:
             if initial is None:
@@ -248,7 +244,7 @@ def mean(
     where: Any = True,
 ) -> Any:
     """Average over axes."""
-    _no_out("np.mean", out)
+    no_out("np.mean", out)
     a = as_array(a)
     total = sum(a, axis, _wide(a, dtype), None, keepdims, None, where)
     result = total / _counted(a, axis, keepdims, where)
@@ -301,7 +297,7 @@ def var(
     correction: Any = None,
 ) -> Any:
     """Return the mean of the squared distances from the mean."""
-    _no_out("np.var", out)
+    no_out("np.var", out)
     if correction is not None:
         if ddof != 0:
             raise ValueError("ddof and correction can't be provided simultaneously.")
@@ -391,7 +387,7 @@ def _position_of(fun: Any) -> None:
 
     @handle(fun)
     def position(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-        _no_out(f"np.{fun.__name__}", out)
+        no_out(f"np.{fun.__name__}", out)
         return new(as_array(a), axis=axis, keepdims=keepdims)
 
 
@@ -402,7 +398,7 @@ def _truth_of(fun: Any, neutral: bool) -> None:
     def truth(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
     ) -> Any:
-        _no_out(f"np.{fun.__name__}", out)
+        no_out(f"np.{fun.__name__}", out)
         return new(_masked(as_array(a) != 0, where, neutral), axis=axis, keepdims=keepdims)
 
 

@@ -31,7 +31,7 @@ from funcgrad.primitives.indexing import (
     plain_index,
     scatter,
 )
-from funcgrad.primitives.statistics import settled
+from funcgrad.primitives.plain import settled
 
 
 def _refuse_plain(name: str) -> NoReturn:

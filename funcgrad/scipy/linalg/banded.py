@@ -8,7 +8,7 @@ import numpy as np
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import primitive
-from funcgrad.primitives.linalg import _h
+from funcgrad.primitives.matrices import adjoint
 from funcgrad.scipy.mirrors import mirror
 
 sl: Any = importlib.import_module("scipy.linalg")
@@ -24,7 +24,7 @@ def _triangle(a: Any, lower: bool, unit_diagonal: bool) -> Any:
 
 def _op(a: Any, trans: int) -> Any:
     """Return a, its transpose or its conjugate transpose."""
-    return (a, a.mT, _h(a))[trans]
+    return (a, a.mT, adjoint(a))[trans]
 
 
 def _solve_transposed(ct: Any, a: Any, trans: int, lower: bool, unit_diagonal: bool) -> Any:

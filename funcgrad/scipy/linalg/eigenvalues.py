@@ -7,12 +7,12 @@ import numpy as np
 
 from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import primitive
-from funcgrad.primitives.linalg import (
-    _diagonal_matrix,
-    _diagonal_of,
-    _h,
-    _hermitian,
-    _over_gaps,
+from funcgrad.primitives.matrices import (
+    adjoint,
+    diagonal_matrix,
+    diagonal_of,
+    hermitian_part,
+    over_gaps,
 )
 from funcgrad.primitives.ufuncs import conj
 from funcgrad.scipy.mirrors import mirror, refuse
@@ -25,33 +25,33 @@ sl: Any = importlib.import_module("scipy.linalg")
 def _eigh_core(ct: Any, ans: Any) -> Any:
     ct_w, ct_v = ct
     w, v = ans
-    return _over_gaps(v.mT @ ct_v, w) + _diagonal_matrix(ct_w)
+    return over_gaps(v.mT @ ct_v, w) + diagonal_matrix(ct_w)
 
 
 def _eigh_pull(ct: Any, ans: Any) -> Any:
     v = ans[1]
-    return _hermitian(conj(v) @ _eigh_core(ct, ans) @ v.mT)
+    return hermitian_part(conj(v) @ _eigh_core(ct, ans) @ v.mT)
 
 
 def _eigh_pull_b(ct: Any, ans: Any) -> Any:
     w, v = ans
-    along = _diagonal_matrix(_diagonal_of(v.mT @ ct[1]) / 2)
+    along = diagonal_matrix(diagonal_of(v.mT @ ct[1]) / 2)
     core = _eigh_core(ct, ans) * w[..., None, :] + along
-    return -_hermitian(conj(v) @ core @ v.mT)
+    return -hermitian_part(conj(v) @ core @ v.mT)
 
 
 def _eigh_push(t: Any, ans: Any) -> Any:
     w, v = ans
-    change = _h(v) @ _hermitian(t) @ v
-    return np.real(_diagonal_of(change)), v @ _over_gaps(change, w)
+    change = adjoint(v) @ hermitian_part(t) @ v
+    return np.real(diagonal_of(change)), v @ over_gaps(change, w)
 
 
 def _eigh_push_b(t: Any, ans: Any) -> Any:
     w, v = ans
-    metric = _h(v) @ _hermitian(t) @ v
+    metric = adjoint(v) @ hermitian_part(t) @ v
     change = metric * w[..., None, :]
-    along = _diagonal_matrix(_diagonal_of(metric) / 2)
-    return -np.real(_diagonal_of(change)), -(v @ (_over_gaps(change, w) + along))
+    along = diagonal_matrix(diagonal_of(metric) / 2)
+    return -np.real(diagonal_of(change)), -(v @ (over_gaps(change, w) + along))
 
 
 _eigh: Primitive = primitive(

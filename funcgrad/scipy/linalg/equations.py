@@ -11,7 +11,7 @@ import numpy as np
 
 from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import primitive
-from funcgrad.primitives.linalg import _h
+from funcgrad.primitives.matrices import adjoint
 from funcgrad.scipy.linalg.structured import toeplitz
 from funcgrad.scipy.mirrors import mirror, refuse
 
@@ -22,14 +22,14 @@ sl: Any = importlib.import_module("scipy.linalg")
 
 def _symmetric_part(ct: Any, conjugate: bool) -> Any:
     """Return the symmetric or Hermitian part, which is its own transpose in the pairing."""
-    return (ct + (_h(ct) if conjugate else ct.mT)) / 2
+    return (ct + (adjoint(ct) if conjugate else ct.mT)) / 2
 
 
 def _mirror_triangle(x: Any, lower: bool, conjugate: bool) -> Any:
     """Return the symmetric or Hermitian matrix of which one triangle is given."""
     triangle = np.tril(x, -1) if lower else np.triu(x, 1)
     diagonal = np.where(np.eye(x.shape[-1], dtype=bool), x.real if conjugate else x, 0)
-    return triangle + diagonal + (_h(triangle) if conjugate else triangle.mT)
+    return triangle + diagonal + (adjoint(triangle) if conjugate else triangle.mT)
 
 
 _symmetric: Primitive = primitive(

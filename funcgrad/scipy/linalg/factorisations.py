@@ -7,7 +7,7 @@ import numpy as np
 
 from funcgrad.core import Primitive, as_array, unsupported
 from funcgrad.primitives.families import constant, primitive
-from funcgrad.primitives.linalg import _h
+from funcgrad.primitives.matrices import adjoint
 from funcgrad.primitives.ufuncs import conj
 from funcgrad.scipy.linalg.banded import solve_triangular
 from funcgrad.scipy.linalg.sylvester import solve_sylvester
@@ -212,7 +212,7 @@ def _polar_pull(ct: Any, ans: Any) -> Any:
     (ct_u, ct_p), (u, p) = ct, ans
     turn = solve_sylvester(p.mT, p.mT, u.mT @ ct_u - ct_p @ p.mT)
     outside = np.linalg.solve(p, (ct_u - conj(u) @ (u.mT @ ct_u)).mT).mT
-    return outside + conj(u) @ (turn - _h(turn) + ct_p)
+    return outside + conj(u) @ (turn - adjoint(turn) + ct_p)
 
 
 _polar: Primitive = primitive(
@@ -232,8 +232,8 @@ def polar(a: Any, side: str = "right") -> Any:
             f"scipy.linalg.polar of shape {(m, n)} on the {side}",
             "take the other side: p is singular",
         )
-    u, p = _polar(a if side == "right" else _h(a))
-    return (u, p) if side == "right" else (_h(u), p)
+    u, p = _polar(a if side == "right" else adjoint(a))
+    return (u, p) if side == "right" else (adjoint(u), p)
 
 
 @mirror(sl.orthogonal_procrustes)

@@ -6,7 +6,7 @@ from typing import Any
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import Primitive, as_array
 from funcgrad.primitives.families import primitive
-from funcgrad.primitives.linalg import _h
+from funcgrad.primitives.matrices import adjoint
 from funcgrad.scipy.mirrors import mirror
 
 sl: Any = importlib.import_module("scipy.linalg")
@@ -44,17 +44,17 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
 def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
     """Solve a x + x a^H = q for the matrix x."""
     a = as_array(a)
-    return _sylvester(a, _h(a), as_array(q))
+    return _sylvester(a, adjoint(a), as_array(q))
 
 
 def _stein_pull(ct: Any, ans: Any, a: Any, method: Any) -> Any:
     g = _stein(a.mT, ct, method=method)
-    return unbroadcast(g @ (ans @ _h(a)).mT + (g.mT @ a @ ans).conj(), a.shape)
+    return unbroadcast(g @ (ans @ adjoint(a)).mT + (g.mT @ a @ ans).conj(), a.shape)
 
 
 def _stein_push(t: Any, ans: Any, a: Any, method: Any) -> Any:
-    half = t @ ans @ _h(a)
-    return _stein(a, half + a @ ans @ _h(t), method=method)
+    half = t @ ans @ adjoint(a)
+    return _stein(a, half + a @ ans @ adjoint(t), method=method)
 
 
 # X = A X A^H + Q: dX = A dX A^H + dQ + dA X A^H + A X dA^H
