@@ -1,5 +1,6 @@
 """Sets."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -34,16 +35,22 @@ def unique(
     return results if len(results) > 1 else found
 
 
+@functools.cache
+def _type_of_result(fun: Any) -> Any:
+    """Return the type of what NumPy's function returns: asked at the first call, since NumPy then imports `np.ma`."""
+    return type(fun(np.zeros(1)))
+
+
 def _unique_tuple(fun: Any) -> None:
     """Declare one of the array API's four."""
-    kind = type(fun(np.zeros(1)))
-    fields = getattr(kind, "_fields", ())
     numpy_unique: Any = np.unique
-    more = ["inverse_indices" in fields, "counts" in fields]
 
     @handle(fun)
     def unique_tuple(x: Any, /) -> Any:
         plain = settled(x)
+        kind = _type_of_result(fun)
+        fields = getattr(kind, "_fields", ())
+        more = ["inverse_indices" in fields, "counts" in fields]
         values, index, *rest = numpy_unique(plain, True, *more, equal_nan=False)
         if not fields:
             index = index[np.searchsorted(values, fun(plain))]  # NumPy 2.3 does not sort them
