@@ -7,6 +7,7 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import Primitive, Tracer, as_array, concrete, handle, is_traced
+from funcgrad.primitives.axes import in_dtype
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.matrices import (
     adjoint,
@@ -192,8 +193,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise np.linalg.LinAlgError("Incompatible dimensions")
-    kind = np.result_type(a, b)
-    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
+    if a.dtype != b.dtype:
+        kind = np.result_type(a.dtype, b.dtype)
+        a, b = in_dtype(a, kind), in_dtype(b, kind)
     m, n = a.shape
     if rcond is None or rcond < 0:
         rcond = _EPS * (max(m, n) if rcond is None else 1)

@@ -251,6 +251,8 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
     """Give an array a new shape."""
     a = as_array(a)
     shape = _full_shape(a, shape)
+    if order == "C" and copy is None:  # the usual case
+        return _reshape(a, shape=shape)
     if order == "A":
         order = memory_order(a)
     if order not in ("C", "F"):
