@@ -1,7 +1,7 @@
 """What a tracer is to NumPy and to the user: an array, as far as that can be.
 
 NumPy's protocols, the operators, attributes and methods of an array; and what would cut the gradient
-without a word, which raises. Read next: `reverse.py`.
+without a word, which raises. Read next: `backward.py`.
 """
 
 import functools

@@ -154,13 +154,13 @@ _maximum = elementwise(np.maximum, _larger, lambda ct, x, y: _larger(ct, y, x))
 _minimum = elementwise(np.minimum, lambda ct, x, y: _larger(ct, y, x), _larger)
 
 
-def _with_number(ufunc: np.ufunc) -> Any:
+def _with_zero(ufunc: np.ufunc) -> Any:
     """Compare a large array with the number 0 as with an array of zeros: NumPy takes half the time or less."""
 
     def compare(x: Any, y: Any) -> Any:
-        number = type(y) is int or type(y) is float
-        if number and type(x) is np.ndarray and x.size > 1000 and x.dtype.char in "fd":
-            if x.flags.forc and y == 0 and math.copysign(1, y) > 0:  # zeros come quickest
+        zero = (type(y) is int or type(y) is float) and y == 0 and math.copysign(1, y) > 0
+        if zero and type(x) is np.ndarray and x.size > 1000 and x.dtype.char in "fd":
+            if x.flags.forc:
                 zeros = np.zeros(x.shape, x.dtype, "F" if x.flags.fnc else "C")
                 return ufunc(x, zeros, out=zeros)
         return ufunc(x, y)
@@ -168,7 +168,7 @@ def _with_number(ufunc: np.ufunc) -> Any:
     return compare
 
 
-_maximum.fun, _minimum.fun = _with_number(np.maximum), _with_number(np.minimum)
+_maximum.fun, _minimum.fun = _with_zero(np.maximum), _with_zero(np.minimum)
 
 
 def _condense(primitive: Primitive, wins: Any) -> None:
