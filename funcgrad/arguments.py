@@ -9,7 +9,7 @@ import inspect
 import operator
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -273,6 +273,10 @@ def _fix_input(x: Any, verb: str) -> str:
         return f"pass a plain array: np.asarray(x); {choose}"
     if isinstance(x, np.ndarray) and x.dtype.kind in "biu":
         return f"convert it: x.astype(float); {choose}"
+    if isinstance(x, Collection) and not isinstance(x, (str, bytes, *_ARRAYS)):
+        return (
+            f"make {type(x).__name__} a node: tree.register_node(cls, flatten, unflatten); {choose}"
+        )
     if whole:
         return f"leaves must be floating-point or complex arrays; {choose}"
     return (

@@ -268,6 +268,14 @@ def refuse_objects() -> NoReturn:
     unsupported("an operation with an array of objects", "give it a numeric dtype: x.astype(float)")
 
 
+def refuse_to_cut(name: str) -> NoReturn:
+    """Raise where NumPy would cut a traced coefficient off because it is zero, and its derivative with it."""
+    unsupported(
+        f"{name} with a traced leading coefficient that is zero, which NumPy cuts off,",
+        "np.polyval and np.convolve, which keep it",
+    )
+
+
 def is_foreign(kind: type) -> bool:
     """Tell whether the operators of an array type mean something else: matrices, masked arrays."""
     if kind is np.ndarray:

@@ -563,7 +563,8 @@ def _pair(who: str, what: str, result: Any) -> Any:
     raise fail(
         StructureError,
         f"{who} must return {what}, but it returned {describe(result)}.",
-        f"write return {what.strip('()')}; None will do for residuals that bwd does not need",
+        f"write return {what.strip('()')}"
+        + ("; None will do for residuals that bwd does not need" if "residuals" in what else ""),
     )
 
 

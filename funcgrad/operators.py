@@ -24,6 +24,7 @@ from funcgrad.core import (
     is_foreign,
     is_number,
     refuse_foreign,
+    refuse_to_cut,
     unsupported,
 )
 from funcgrad.errors import AliasedUpdateError, fail
@@ -99,9 +100,22 @@ def equality_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         if other is None or isinstance(other, str):  # as NumPy: no entry equals it
             return np.full(self.shape, ufunc is np.not_equal) if self.shape else NotImplemented
+        if type(other) is int and other == 0:
+            refuse_zero_of_polynomial(self, sys._getframe(1))
         return compare(self, other)
 
     return method
+
+
+def refuse_zero_of_polynomial(x: Any, frame: types.FrameType) -> None:
+    """Raise if `numpy.polynomial` asks whether a coefficient is zero, and it is."""
+    if is_of_polynomials(frame) and not x.shape and not bool(x):
+        refuse_to_cut("an operation of numpy.polynomial")
+
+
+def is_of_polynomials(frame: types.FrameType) -> bool:
+    """Tell whether a frame runs code of `numpy.polynomial`."""
+    return str(frame.f_globals.get("__name__")).startswith("numpy.polynomial")
 
 
 def reflected_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
@@ -199,6 +213,8 @@ def find_ufunc(ufunc: np.ufunc) -> Handler:
     """
     if "scipy.special" in sys.modules:
         importlib.import_module("funcgrad.primitives.special")
+    if set("".join(ufunc.types)) == set("O->") and ufunc not in HANDLERS:
+        return functools.partial(HOOKS["of objects"], ufunc)  # one that np.frompyfunc made
     if ufunc not in HANDLERS:
         unsupported(dotted_name(ufunc))
     return HANDLERS[ufunc]

@@ -14,6 +14,7 @@ The recorders below are the hot path of the library; clumsiness there is bought 
 """
 
 import operator
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,7 +24,13 @@ from funcgrad.backward import ACCUMULATES, accumulate, backward, is_basic
 from funcgrad.constants import COPY_BYTES, checked, protect, verify
 from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, leaked, refuse_objects, zero
 from funcgrad.handles import register_view
-from funcgrad.operators import binary_operator, call_ufunc, equality_operator, reflected_operator
+from funcgrad.operators import (
+    binary_operator,
+    call_ufunc,
+    equality_operator,
+    reflected_operator,
+    refuse_zero_of_polynomial,
+)
 from funcgrad.tracers import ArrayTracer
 
 ndarray, float64 = np.ndarray, np.float64
@@ -405,6 +412,8 @@ def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
     def method(self: "TapeTracer", other: Any) -> Any:
         kind = type(other)
         if (kind is float or kind is int or kind is ndarray) and self._trace.sink is not ENDED:
+            if kind is int and equality:
+                refuse_zero_of_polynomial(self, sys._getframe(1))
             return compare(self.value, other)
         return general(self, other)
 

@@ -36,11 +36,20 @@ from funcgrad.operators import (
     equality_operator,
     inplace_operator,
     into_out,
+    is_of_polynomials,
     operand,
     reflected_operator,
     replace,
     unary_operator,
 )
+
+
+def _given(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a function without those that NumPy's own functions leave to the default."""
+    for value in kwargs.values():
+        if value is NOT_GIVEN:
+            return {name: x for name, x in kwargs.items() if x is not NOT_GIVEN}
+    return kwargs
 
 
 def _without_objects(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -86,12 +95,11 @@ class ArrayTracer(Tracer):
                 args = _without_objects(args)
             elif kind is not type(self) and is_foreign(kind):
                 refuse_foreign(kind)
+        while args and args[-1] is NOT_GIVEN:
+            args = args[:-1]
         if not kwargs:
             return handler(*args)
-        for value in kwargs.values():
-            if value is NOT_GIVEN:
-                kwargs = {name: x for name, x in kwargs.items() if x is not NOT_GIVEN}
-                break
+        kwargs = _given(kwargs)
         if isinstance(kwargs.get("out"), Tracer):
             return into_out(kwargs["out"], handler, args, kwargs)
         return handler(*args, **kwargs)
@@ -116,12 +124,13 @@ class ArrayTracer(Tracer):
         if not objects and np.dtype(dtype).kind in "iu" and self.dtype.kind == "f":
             refuse_if_mirrored()
             self._refuse_integers()
-        if not objects or self.shape or self.dtype.kind != "f":
+        wanted = dtype is not None or _takes_objects(caller, self.ndim)
+        if not objects or (self.shape and not wanted) or self.dtype.kind != "f":
             self._refuse_array()
         refuse_if_mirrored()
         if getattr(self._trace, "refused_index", None) == _instruction(caller):
             self._refuse_index()  # plain[t]: NumPy forgets what __index__ raised, and asks here
-        return HOOKS["entry"](self, dtype is not None)
+        return HOOKS["objects"](self, wanted)
 
     def _compared(self) -> Any:
         """Return the plain values for an assertion of np.testing: like any comparison it has no derivative."""
@@ -459,11 +468,21 @@ def refuse_if_mirrored() -> None:
         )
 
 
+def _takes_objects(frame: types.FrameType, ndim: int) -> bool:
+    """Tell whether it is code of NumPy's that does the same with objects as with numbers."""
+    if is_of_polynomials(frame):
+        return ndim <= 1  # coefficients; with tables of them it asks `isinstance(x, np.ndarray)`
+    name = frame.f_code.co_qualname
+    module = str(frame.f_globals.get("__name__"))
+    return module.startswith("numpy.lib") and name.startswith(("vectorize.", "ndenumerate."))
+
+
 def _instruction(frame: types.FrameType) -> tuple[types.CodeType, int]:
     return frame.f_code, frame.f_lasti
 
 
 def _refuse_scalar(kind: str, tracer: Tracer) -> NoReturn:
+    tracer._trace.check_running(tracer)
     refuse_if_mirrored()
     raise fail(
         TracerConversionError,

@@ -9,7 +9,7 @@ use (test_constants.py), plain arrays that are updated (primitives/test_creation
 import numpy as np
 import pytest
 
-from funcgrad import grad, jvp, value_and_grad, vjp, vmap
+from funcgrad import grad, jacrev, jvp, value_and_grad, vjp, vmap
 from funcgrad.errors import FuncgradError
 from funcgrad.testing import check_grads
 
@@ -256,3 +256,17 @@ def test_the_copy_of_a_number_is_a_number_and_has_no_views():
     assert grad(f)(3.0) == 6.0
     assert vmap(grad(f))(np.array([3.0, 5.0])).tolist() == [6.0, 10.0]
     assert jvp(f, (3.0,), (1.0,)) == (9.0, 6.0)
+
+
+def test_the_stand_in_for_a_default_may_come_by_position():
+    left = np._NoValue  # as NumPy's own functions hand it on
+    check_grads(lambda x: np.diff(x, 1, -1, left, left) ** 2, (np.array([1.0, 3.0, 2.0]),))
+
+
+def test_the_method_of_a_plain_array_limits_by_traced_bounds():
+    def limited(lower, upper):
+        return np.array([0.5, 1.5, 2.5]).clip(lower, upper)
+
+    by_lower, by_upper = jacrev(limited, argnums=(0, 1))(1.0, 2.0)
+    assert by_lower.tolist() == [1, 0, 0]
+    assert by_upper.tolist() == [0, 0, 1]

@@ -425,6 +425,10 @@ def clip(
     return a if upper is None else np.minimum(a, _operand(upper))
 
 
+# The method of a plain array, plain.clip(t, 1.0), calls a ufunc that is not public.
+handle(np._core.umath.clip)(lambda a, lower, upper: clip(a, lower, upper))  # type: ignore[attr-defined]
+
+
 @handle(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Return entries along an axis."""

@@ -3,7 +3,8 @@
 NumPy asks each entry of a list for an array (`__array__`). A traced number answers with an array of
 no dimensions that holds the number itself, so the list becomes an array of objects. NumPy runs
 arithmetic on it entry by entry, through our operators and methods. Where it meets a traced array, or
-leaves the function, it becomes one traced array (`join`).
+leaves the function, it becomes one traced array (`join`). A traced array of any shape answers so where
+objects are asked for, as `np.vectorize` does, or are as good as numbers, as in `np.polynomial`.
 """
 
 import types
@@ -34,8 +35,8 @@ OBJECTS_FIX = (
 _REAL = (int, float, np.bool_, np.integer, np.floating)
 
 
-def as_entry(x: Tracer, deliberate: bool) -> Any:
-    """Return an array of no dimensions that holds a traced number.
+def as_objects(x: Tracer, deliberate: bool) -> Any:
+    """Return an array of objects, of the same shape, that holds the numbers of a traced array.
 
     Unless the program asked for objects, a `PerformanceWarning` names its line (by default Python shows it
     once per line).
@@ -44,11 +45,18 @@ def as_entry(x: Tracer, deliberate: bool) -> Any:
     x._trace.has_entries = True
     if not deliberate:
         _warn()
-    if not is_number(x):
+    if not x.shape and not is_number(x):
         hold(x)
-    entry = np.empty((), object)
-    entry[()] = x
-    return entry
+    objects = np.empty(x.shape, object)
+    for index in np.ndindex(x.shape):
+        objects[index] = x[index] if index else x
+    return objects
+
+
+def of_objects(ufunc: np.ufunc, *args: Any) -> Any:
+    """Call a ufunc of objects, such as np.frompyfunc makes, number by number."""
+    result = ufunc(*[np.asarray(x, object) if isinstance(x, Tracer) else x for x in args])
+    return tuple(joined(list(result))) if isinstance(result, tuple) else joined([result])[0]
 
 
 def check_complex(x: Tracer) -> None:
@@ -95,6 +103,22 @@ class _StandIn(np.ndarray):
         unsupported("np.r_ of traced arrays here", "use np.concatenate or np.column_stack")
 
 
+class _Itself(np.ndarray):
+    """Stands for a traced array where NumPy makes sure that it has an array before it calculates."""
+
+    tracer: Any = None
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        traced = [x.tracer if isinstance(x, _Itself) else x for x in inputs]
+        return getattr(ufunc, method)(*traced, **kwargs)
+
+
+def _itself(x: Tracer) -> Any:
+    entries = np.empty(x.shape, object).view(_Itself)  # of None, no number to any arithmetic
+    entries.tracer = x
+    return entries
+
+
 def _stood_for(x: Any) -> Any:
     """Return the traced array that a stand-in stands for, arranged like it; others as they are."""
     if isinstance(x, _StandIn):
@@ -107,8 +131,11 @@ def _stood_for(x: Any) -> Any:
 
 
 def stand_in(x: Tracer, dtype: Any, frame: types.FrameType) -> Any:
-    """Return what stands for `x` if np.r_ or np.c_ asks for an array, or None."""
-    if frame.f_globals.get("__name__") != "numpy.lib._index_tricks_impl":
+    """Return what stands for `x` if np.r_, np.c_ or a polynomial's domain asks for an array, or None."""
+    module = frame.f_globals.get("__name__")
+    if module == "numpy.polynomial.polyutils" and frame.f_code.co_name == "mapdomain":
+        return _itself(x)
+    if module != "numpy.lib._index_tricks_impl":
         return None
     if x is not frame.f_locals.get("item") and x is not frame.f_locals.get("obj"):
         return None  # an entry of a list
@@ -204,6 +231,7 @@ def is_about_objects(error: Exception) -> bool:
 
 
 HOOKS["stand in"] = stand_in
-HOOKS["entry"] = as_entry
+HOOKS["objects"] = as_objects
+HOOKS["of objects"] = of_objects
 HOOKS["join"] = join
 HOOKS["complex"] = check_complex

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.core import Primitive, Tracer, as_array, handle, unsupported
+from funcgrad.core import Primitive, Tracer, as_array, handle, refuse_to_cut, unsupported
 from funcgrad.primitives.axes import in_dtype
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.linalg import _pinv_pull
@@ -101,13 +101,15 @@ def polymul(a1: Any, a2: Any) -> Any:
 
 
 def _trimmed(p: Any) -> Any:
-    """Drop leading coefficients that are zero; under vmap they stay."""
+    """Drop leading coefficients that are zero, but no traced ones; under vmap they stay."""
     if isinstance(p != 0, Tracer):
         return p
     found = np.flatnonzero(settled(p))
-    if not len(found):
-        return p[:1] * 0
-    return p[found[0] :] if found[0] else p
+    if len(found) and not found[0]:
+        return p
+    if isinstance(p, Tracer):
+        refuse_to_cut("np.polymul")
+    return p[found[0] :] if len(found) else p[:1]
 
 
 # u = q v + r. With the products of v and x^j as columns of a matrix, whose upper part is triangular, the

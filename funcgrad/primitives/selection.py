@@ -3,11 +3,12 @@
 import functools
 import math
 import operator
+import sys
 from typing import Any
 
 import numpy as np
 
-from funcgrad.core import HANDLERS, Tracer, as_array, handle, is_traced
+from funcgrad.core import HANDLERS, Tracer, as_array, handle, is_traced, refuse_to_cut
 from funcgrad.primitives.axes import in_dtype, in_rows, laid_out, normalize_axes, normalize_axis
 from funcgrad.primitives.families import constant
 from funcgrad.primitives.indexing import SMALL, entries, places_of
@@ -193,6 +194,9 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     if trim not in ("fb", "bf", "f", "b"):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     found = np.argwhere(settled(filt))
+    leading = len(found) > 0 and not found[0].any()
+    if not leading and sys._getframe(2).f_code.co_qualname == "poly1d.__init__":
+        refuse_to_cut("np.poly1d")
     index = [slice(None)] * filt.ndim
     for i in normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), filt.ndim):
         start = found[:, i].min() if len(found) else filt.shape[i]

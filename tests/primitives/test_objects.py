@@ -69,6 +69,19 @@ OF_NUMBERS = {
     "transpose": lambda t: np.array([[t[0], t[1] ** 2]]).T,
     "slice": lambda t: np.array([t[0], t[1], t[2] ** 2])[1:],
     "empty and then filled": lambda t: objects_of(t[0] ** 2, 1.0),
+    "objects on demand": lambda t: np.asarray(np.outer(t, t), dtype=object)[1] * 2.0,
+    "vectorize": lambda t: np.vectorize(lambda a, b: a * np.sin(b))(t, C),
+    "vectorize a number": lambda t: np.vectorize(lambda a: a**2)(t[0]),
+    "vectorize rows": lambda t: np.vectorize(np.dot, signature="(n),(n)->()")(np.outer(C, t), t),
+    "frompyfunc": lambda t: np.frompyfunc(lambda a, b: a * b**2, 2, 1)(np.outer(t, t), t),
+    "frompyfunc with two results": lambda t: np.frompyfunc(lambda a: (a**2, 3 * a), 1, 2)(t)[0],
+    "ndenumerate": lambda t: sum([(i + 2 * j) * y for (i, j), y in np.ndenumerate(np.outer(t, t))]),
+    "polynomial": lambda t: np.polynomial.Polynomial(t)(np.outer(C, C)),
+    "polynomial there": lambda t: np.polynomial.Polynomial(C, domain=[0, 3])(np.outer(t, t)),
+    "polynomial of both": lambda t: np.polynomial.Chebyshev(t, domain=[0, 3])(t),
+    "slope of a polynomial": lambda t: np.polynomial.Legendre(t).deriv()(C),
+    "legval": lambda t: np.polynomial.legendre.legval(C, t),
+    "polyvander": lambda t: np.polynomial.polynomial.polyvander(t, 3),
 }
 WITH_A_TRACED_ARRAY = {
     "times": lambda t: np.array([t[0], 2.0, t[1]]) * t,
@@ -368,6 +381,46 @@ def test_an_array_of_objects_that_are_no_numbers_is_refused():
         objects[:] = [1.0, 2.0, odd]
         with pytest.raises(UnsupportedError, match="numeric dtype"):
             grad(lambda t, objects=objects: np.sum(t * objects))(X)
+
+
+def test_a_ufunc_of_objects_without_traced_results_gives_objects():
+    kinds = np.frompyfunc(lambda a: "up" if a > 1 else "down", 1, 1)
+    assert grad(lambda t: np.sum(t[kinds(t) == "up"]))(X).tolist() == [0, 1, 1]
+
+
+def test_polynomials_are_multiplied_and_divided():
+    p, q = np.array([0.5, 1.3, 2.1]), np.array([2.0, -0.7])
+
+    def values(p, q):
+        p, q = np.polynomial.Chebyshev(p), np.polynomial.Chebyshev(q)
+        return (p * q + 1 - p**2).integ()(C), (p - q).convert(kind=np.polynomial.Polynomial)(C)
+
+    check_grads(values, (p, q), order=2)
+
+
+def test_a_table_of_coefficients_is_refused():
+    with pytest.raises(FuncgradError, match="plain one"):
+        grad(lambda t: np.sum(np.polynomial.polynomial.polyval(C, np.outer(t, t))))(X)
+
+
+@quiet
+@pytest.mark.parametrize("transform", [grad, lambda f: lambda x: jvp(f, (x,), (x,))])
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda t: np.polynomial.Polynomial(t) * np.polynomial.Polynomial([1.0, 2.0]),
+        lambda t: np.polynomial.Polynomial([1.0, 2.0]) - np.polynomial.Polynomial(t),
+        lambda t: np.polynomial.polynomial.polymul([t[0], t[1], t[2]], [1.0, 2.0]),
+        lambda t: np.polynomial.legendre.legmulx(t[2:]),
+    ],
+)
+def test_a_traced_coefficient_that_numpy_would_cut_off_is_refused(fun, transform):
+    """The value does not change if a leading zero is cut off, but the derivative does.
+
+    An operator of a Polynomial turns every error into "unsupported operand".
+    """
+    with pytest.raises(TypeError, match=r"zero|Polynomial"):
+        transform(lambda t: np.sum(getattr(fun(t), "coef", fun(t))))(np.array([1.0, 2.0, 0.0]))
 
 
 # --- which entries are traced depends on values ----------------------------------------------------

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, vjp, vmap
+from funcgrad.errors import UnsupportedError
 from funcgrad.testing import check_grads
 
 INF = np.inf
@@ -177,6 +178,19 @@ def test_a_division_of_polynomials_is_differentiated_in_both():
     v, q, r = np.array([2.0, 1.0, -3.0]), np.array([1.0, -2.0, 0.5]), np.array([0.7, -0.2])
     u = np.polyadd(np.polymul(v, q), r)
     check_grads(np.polydiv, (u, v), order=2)
+
+
+def test_a_traced_leading_coefficient_that_is_zero_is_not_cut_off():
+    """NumPy's polynomial of one degree less has the same values, but no derivative by that coefficient."""
+    p = np.array([0.0, 1.0, 3.0])
+    assert grad(lambda p: np.polyval(np.convolve(p, [1.0, 2.0]), 2.0))(p).tolist() == [16, 8, 4]
+    for fun in (lambda p: np.polymul(p, [1.0, 2.0]), lambda p: np.poly1d(p)(2.0)):
+        for at in (p, np.zeros(3)):
+            with pytest.raises(UnsupportedError, match=r"np\.convolve"):
+                grad(lambda p, fun=fun: np.sum(fun(p)))(at)
+    # a constant may be cut off
+    assert grad(lambda q: np.polyval(np.polymul(p, q), 2.0))(np.ones(2)).tolist() == [10, 5]
+    assert grad(lambda p: np.poly1d(p)(2.0))(np.ones(3)).tolist() == [4, 2, 1]
 
 
 # --- methods of ufuncs ---------------------------------------------------------------------------

@@ -25,9 +25,8 @@ assert "funcgrad.primitives.special" in sys.modules
 
 
 def test_a_ufunc_without_a_rule_raises():
-    ufunc = np.frompyfunc(lambda x: x + 1, 1, 1)
     with pytest.raises(UnsupportedError, match="no derivative rule"):
-        grad(ufunc)(1.0)
+        grad(np.strings.isalpha)(1.0)
 
 
 @pytest.mark.parametrize(

@@ -272,12 +272,9 @@ def test_a_comparison_with_a_dtype_compares_numbers():
     assert found.tolist() == [1, 0]
 
 
-cube_of = np.frompyfunc(lambda x: x**3, 1, 1)
-
-
 def test_a_ufunc_without_a_rule_is_refused():
     with pytest.raises(UnsupportedError, match="no derivative rule"):
-        grad(lambda x: np.sum(cube_of(x)))(np.ones(3))
+        grad(lambda x: np.sum(np.strings.isalpha(x)))(np.ones(3))
 
 
 def test_a_method_without_a_rule_is_refused():

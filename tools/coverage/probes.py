@@ -199,8 +199,8 @@ CREATION = {
         lambda beta: np.i0(beta * np.sqrt(1 - GRID**2)) / np.i0(beta), (np.array(3.7),), exact=False
     ),
     "np.poly1d": Sample(np.polyval, (X, R), exact=False),
-    "np.vectorize": Sample(lambda x: np.stack([y * y for y in x]), (X,)),
-    "np.frompyfunc": Sample(lambda x: np.stack([y * y for y in x]), (X,)),
+    "np.vectorize": Sample(np.vectorize(lambda y: y * y), (X,)),
+    "np.frompyfunc": Sample(lambda x: np.frompyfunc(np.square, 1, 1)(x).astype(float), (X,)),
 }
 
 FUNCTIONS = {
@@ -292,8 +292,6 @@ SPELLED = {
     "np.asarray_chkfinite": "np.asarray(x, like=x)",
     "np.kaiser(beta)": "np.i0(beta * np.sqrt(1 - t * t)) / np.i0(beta)",
     "np.poly1d": "np.polyval",
-    "np.vectorize": "the function itself, or vmap",
-    "np.frompyfunc": "the function itself, or vmap",
     "ndarray.choose(choices)": "np.choose",
     "ndarray.__float__ via np.float64()": "x.astype(np.float64)",
 }

@@ -39,7 +39,6 @@ RAISES = {
     "np.asarray_chkfinite": f"{_CONVERTS}: use np.asarray(x, like=x)",
     "np.asmatrix np.bmat": "makes a matrix, whose operators mean something else: use np.asarray",
     "np.array2string np.array_repr np.array_str": "text: use str(x) or repr(x)",
-    "np.frompyfunc": "its ufuncs make arrays of objects: call the function itself, or vmap",
     "np.kaiser": f"{_CONVERTS}: write np.i0(beta * np.sqrt(1 - t * t)) / np.i0(beta)",
     "np.nested_iters": "iterates over plain arrays",
     "np.packbits np.unpackbits": "of bits: convert first, stop_gradient(x)",
@@ -95,6 +94,7 @@ def _prefixed(names: str) -> str:
 
 
 COMPOSITE = {
+    "np.frompyfunc": "number by number",
     _prefixed("lambertw softplus zeta"): "through the ufunc inside",
     "np.row_stack": "an old name of np.vstack",
 }
