@@ -66,9 +66,10 @@ def _mirror_of(frame: FrameType) -> str | None:
             full = f"{getattr(owner, 'name', None) or kind}.{name}"
         else:
             full = name
-        path = ".".join(["funcgrad", *module.split(".")[:2], full])
-        if not full.startswith("_") and _exists(path):
-            return path
+        for depth in (2, 3):  # scipy.special, scipy.spatial.distance
+            path = ".".join(["funcgrad", *module.split(".")[:depth], full])
+            if not full.startswith("_") and _exists(path):
+                return path
     return None
 
 

@@ -547,7 +547,7 @@ INDEXING = [
     Sample(np.clip, (R,), {"min": -0.5, "max": 0.6}, since=(2, 1)),
     Sample(np.clip, (R, reals(4) - 1, reals(3, 1) + 1)),
     Sample(lambda x: x.clip(-0.5, 0.6), (R,), of=np.clip),
-    Sample(lambda low, high: R.clip(low, high), (-0.5, 0.6), of=np._core.umath.clip),
+    Sample(R.clip, (-0.5, 0.6), of=np._core.umath.clip),
     *[Sample(np.take, (R, [2, 0, 0]), {"axis": axis}) for axis in (None, 0, -1)],
     Sample(np.take, (R, TABLE), {"axis": 1}),
     Sample(np.take, (R, ROWS), {"axis": 0}),
