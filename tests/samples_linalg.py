@@ -353,7 +353,9 @@ def _norms(Sample: Any) -> list[Any]:
             )
         ],
         *[
-            Sample(np.linalg.cond, (x, p), complex=True, exact=False)
+            Sample(
+                np.linalg.cond, (x, p), complex=True, exact=False, since=(2, 3)
+            )  # real since then
             for x in (regular(3, 3), regular(2, 3, 3))
             for p in MATRIX_ORDERS
         ],
@@ -363,7 +365,9 @@ def _norms(Sample: Any) -> list[Any]:
             for order in (1, 2, 3, np.inf)
         ],
         *[
-            Sample(np.linalg.norm, (np.zeros((3, 0)), order), {"axis": axis}, exact=False)
+            Sample(
+                np.linalg.norm, (np.zeros((3, 0)), order), {"axis": axis}, exact=False, since=(2, 3)
+            )
             for order, axis in ((2, 1), (np.inf, 1), (2, None), ("nuc", None), (1, None))
         ],
     ]

@@ -690,7 +690,7 @@ def test_a_cotangent_of_the_wrong_structure(pullback, ct):
 
 @pytest.mark.parametrize("tangent", [np.ones(2), 1.0, np.ones((3, 1)), X * 1j, "abc"])
 def test_a_tangent_of_the_wrong_shape_or_dtype(tangent):
-    error = caught(jvp, np.sin, (X,), (tangent,))
+    error = caught(jvp, lambda x: x**2, (X,), (tangent,))
     assert_explains(error, ShapeError, ValueError, "tangent of x", "call(*args, **kwargs)")
 
 

@@ -25,7 +25,7 @@ from tests.primitives.test_rules import (
     random_like,
     trace,
 )
-from tests.samples import name_of
+from tests.samples import NUMPY, name_of
 
 # --- what is accepted ----------------------------------------------------------------------------
 
@@ -126,6 +126,7 @@ def test_the_table_calls_every_function(all_calls):
     assert len(all_calls) > 2000
 
 
+@pytest.mark.skipif(NUMPY < (2, 4), reason="methods had no signatures")
 def test_the_table_calls_every_method_of_an_array():
     methods = {
         name

@@ -65,7 +65,7 @@ def signatures_differ(mirrors, reference):
     ]
 
 
-OF_SOME_RELEASES = {"disp", "blocksize", "overwrite_b"}
+OF_SOME_RELEASES = {"assume_a", "blocksize", "disp", "lower", "overwrite_b"}
 
 
 def _takes(own, wanted):

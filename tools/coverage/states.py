@@ -39,6 +39,7 @@ RAISES = {
     "np.asarray_chkfinite": f"{_CONVERTS}: use np.asarray(x, like=x)",
     "np.asmatrix np.bmat": "makes a matrix, whose operators mean something else: use np.asarray",
     "np.array2string np.array_repr np.array_str": "text: use str(x) or repr(x)",
+    "np.in1d": "an old name: use np.isin",
     "np.kaiser": f"{_CONVERTS}: write np.i0(beta * np.sqrt(1 - t * t)) / np.i0(beta)",
     "np.nested_iters": "iterates over plain arrays",
     "np.packbits np.unpackbits": "of bits: convert first, stop_gradient(x)",
@@ -97,6 +98,7 @@ COMPOSITE = {
     "np.frompyfunc": "number by number",
     _prefixed("lambertw softplus zeta"): "through the ufunc inside",
     "np.row_stack": "an old name of np.vstack",
+    "np.trapz": "an old name of np.trapezoid",
 }
 NO_ARRAYS[_prefixed(_SPECIAL_TABLES)] = _TABLE
 NO_ARRAYS[_prefixed(_SPECIAL_POLYNOMIALS)] = (
@@ -104,6 +106,7 @@ NO_ARRAYS[_prefixed(_SPECIAL_POLYNOMIALS)] = (
 )
 RAISES[_prefixed(_SPECIAL_RULES)] = "nodes and weights of a whole number of points"
 RAISES[_prefixed(_SPECIAL_SEQUENCES)] = _SCIPY
+RAISES[_prefixed("clpmn lpmn lpn")] = "an old name of a function that ends in _all"
 
 
 def public(namespace: str) -> Iterator[tuple[str, Any]]:
