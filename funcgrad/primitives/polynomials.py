@@ -57,7 +57,8 @@ _polyval: Primitive = primitive(
 @handle(np.polyval)
 def polyval(p: Any, x: Any) -> Any:
     """Evaluate a polynomial, highest power first."""
-    p, x = _coefficients(p), _coefficients(x)
+    p = as_array(p.coeffs if isinstance(p, np.poly1d) else p)
+    x = _coefficients(x)
     if p.ndim == 1 and p.size:
         return _polyval(p, x)
     y = np.zeros_like(x)

@@ -193,6 +193,10 @@ def test_a_traced_leading_coefficient_that_is_zero_is_not_cut_off():
     assert grad(lambda p: np.poly1d(p)(2.0))(np.ones(3)).tolist() == [4, 2, 1]
 
 
+def test_a_poly1d_is_evaluated_where_a_traced_number_is():
+    assert grad(lambda x: np.polyval(np.poly1d([1.0, 2.0, 3.0]), x))(2.0) == 6
+
+
 # --- methods of ufuncs ---------------------------------------------------------------------------
 
 
