@@ -444,6 +444,8 @@ class ArrayTracer(Tracer):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # a protocol that NumPy, copy or pickle looks for
             raise AttributeError(name)
+        if hasattr(type(self), name):  # C code that goes on after an error makes Python miss it
+            return object.__getattribute__(self, name)
         known = hasattr(np.ndarray, name)
         ufunc = None if self.shape else getattr(np, name, None)
         if isinstance(ufunc, np.ufunc):  # np.sin of an array of objects calls the sin of each

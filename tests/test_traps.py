@@ -270,3 +270,11 @@ def test_the_method_of_a_plain_array_limits_by_traced_bounds():
     by_lower, by_upper = jacrev(limited, argnums=(0, 1))(1.0, 2.0)
     assert by_lower.tolist() == [1, 0, 0]
     assert by_upper.tolist() == [0, 0, 1]
+
+
+def test_an_attribute_that_python_missed_is_found():
+    """SciPy's brentq calls a function again after it raised; a lookup in the type may fail then."""
+    assert (
+        vjp(lambda x: x.__getattr__("sum")() * x.__getattr__("size"), X)[1](1.0)[0].tolist()
+        == [3] * 3
+    )
