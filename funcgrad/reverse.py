@@ -412,7 +412,7 @@ def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
     def method(self: "TapeTracer", other: Any) -> Any:
         kind = type(other)
         if (kind is float or kind is int or kind is ndarray) and self._trace.sink is not ENDED:
-            if kind is int and equality:
+            if equality and kind is int and not other:
                 refuse_zero_of_polynomial(self, sys._getframe(1))
             return compare(self.value, other)
         return general(self, other)
