@@ -100,16 +100,18 @@ def equality_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         if other is None or isinstance(other, str):  # as NumPy: no entry equals it
             return np.full(self.shape, ufunc is np.not_equal) if self.shape else NotImplemented
-        if type(other) is int and other == 0:
-            refuse_zero_of_polynomial(self, sys._getframe(1))
-        return compare(self, other)
+        result = compare(self, other)
+        if type(result) is np.bool_ and type(other) is int and other == 0:
+            if bool(result) is (ufunc is np.equal):
+                refuse_zero_of_polynomial(sys._getframe(1))
+        return result
 
     return method
 
 
-def refuse_zero_of_polynomial(x: Any, frame: types.FrameType) -> None:
-    """Raise if `numpy.polynomial` asks whether a coefficient is zero, and it is."""
-    if is_of_polynomials(frame) and not x.shape and not bool(x):
+def refuse_zero_of_polynomial(frame: types.FrameType) -> None:
+    """Raise if it is `numpy.polynomial` that found a coefficient to be zero."""
+    if is_of_polynomials(frame):
         refuse_to_cut("an operation of numpy.polynomial")
 
 

@@ -408,13 +408,16 @@ def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
     """Make `t < other`: a plain result, without a node."""
     equality = ufunc is np.equal or ufunc is np.not_equal
     general = equality_operator(ufunc) if equality else binary_operator(ufunc)
+    zero = ufunc is np.equal  # what the comparison of a zero with 0 gives
 
     def method(self: "TapeTracer", other: Any) -> Any:
         kind = type(other)
         if (kind is float or kind is int or kind is ndarray) and self._trace.sink is not ENDED:
-            if equality and kind is int and not other:
-                refuse_zero_of_polynomial(self, sys._getframe(1))
-            return compare(self.value, other)
+            result = compare(self.value, other)
+            if equality and type(result) is np.bool_ and kind is int and not other:
+                if bool(result) is zero:
+                    refuse_zero_of_polynomial(sys._getframe(1))
+            return result
         return general(self, other)
 
     return method
