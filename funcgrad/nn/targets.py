@@ -33,9 +33,15 @@ def check_reduction(reduction: str) -> None:
 
 def difference(name: str, predictions: Array, targets: Array) -> Array:
     """Return predictions - targets in the dtype of the predictions."""
+    predictions, targets = paired(name, predictions, targets)
+    return predictions - targets
+
+
+def paired(name: str, predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """Return both as arrays of one shape, plain targets in the dtype of the predictions."""
     predictions, targets = as_array(predictions), as_array(targets)
     check_same_shape(name, predictions, targets)
-    return predictions - in_dtype_of(predictions, targets)
+    return predictions, in_dtype_of(predictions, targets)
 
 
 def as_array(x: Any) -> Array:
