@@ -320,7 +320,7 @@ def _rule_subscripts(subscripts: str, i: int) -> str:
 
 
 class _Einsum(Primitive):
-    """A product over named axes, each once per operand and present in another operand or the result."""
+    """A product over named axes, each once per operand and present in the other one or the result."""
 
     __slots__ = ()
 
@@ -338,17 +338,20 @@ class _Einsum(Primitive):
 
 
 def _einsum_pull(ct: Any, kept: Any) -> Any:
-    rule, *others = kept
-    few = len(others) == 1 and _count_products(rule, ct, others[0]) <= _FEW
-    return np.einsum(rule, ct, *others, optimize=not few)
+    return _sum_products(*kept[:1], ct, *kept[1:])
+
+
+def _sum_products(subscripts: str, x: Any, y: Any) -> Any:
+    """Return what np.einsum gives of two operands; of large ones by a product of matrices, if it is one."""
+    return np.einsum(subscripts, x, y, optimize=_count_products(subscripts, x, y) > _FEW)
 
 
 _FEW = 20_000  # products, up to which the sum takes less time than the search for the best way to do it
 
 
-def _count_products(rule: str, x: Any, y: Any) -> int:
+def _count_products(subscripts: str, x: Any, y: Any) -> int:
     """Return the product of the lengths of all named axes."""
-    x_term, y_term = rule.partition("->")[0].split(",")
+    x_term, y_term = subscripts.partition("->")[0].split(",")
     n: int = math.prod(x.shape)
     for size, letter in zip(y.shape, y_term, strict=True):
         if letter not in x_term:
@@ -364,9 +367,7 @@ def _batch_einsum(args: Any, mapped: Any, settings: Any) -> Any:
 
 
 _einsum = register(
-    _Einsum(
-        "einsum", lambda *xs, subscripts: np.einsum(subscripts, *xs, optimize=len(xs) > 2), ("*xs",)
-    )
+    _Einsum("einsum", lambda x, y, *, subscripts: _sum_products(subscripts, x, y), ("x", "y"))
 )
 _einsum.pulls = (_einsum_pull,)
 _einsum.batch = _batch_einsum
@@ -381,7 +382,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     subscripts, arrays = _parse(operands)
     plain = _plain_subscripts(subscripts, tuple([x.shape for x in arrays]))
     if plain is not None and len(arrays) > 1:
-        return _einsum(*arrays, subscripts=plain)
+        return _pair_by_pair(plain, arrays)
     terms, result = _without_ellipsis(subscripts, arrays)
     for i, term in enumerate(terms):
         if len(term) != arrays[i].ndim:
@@ -398,7 +399,37 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
             terms[i] = "".join([c for c in term if c in elsewhere])
     if len(arrays) == 1:  # a view of the operand, if nothing was summed
         return np.transpose(arrays[0], [terms[0].index(c) for c in result])
-    return _einsum(*arrays, subscripts=",".join(terms) + "->" + result)
+    return _pair_by_pair(",".join(terms) + "->" + result, arrays)
+
+
+def _pair_by_pair(subscripts: str, arrays: list[Any]) -> Any:
+    """Multiply operands two at a time: the products of the backward pass are then as few."""
+    if len(arrays) == 2:
+        return _einsum(*arrays, subscripts=subscripts)
+    arrays = list(arrays)
+    for i, j, pair in _pairs(subscripts, tuple([x.shape for x in arrays])):
+        y, x = arrays.pop(j), arrays.pop(i)
+        arrays.append(_einsum(x, y, subscripts=pair))
+    return arrays[0]
+
+
+@functools.lru_cache(maxsize=256)
+def _pairs(subscripts: str, shapes: Any) -> list[tuple[int, int, str]]:
+    """Return which two operands to multiply next, i < j, and how; the product comes last in the list."""
+    left, _, result = subscripts.partition("->")
+    terms, pairs = left.split(","), []
+    stand_ins = [np.broadcast_to(np.float64(), shape) for shape in shapes]
+    for group in np.einsum_path(subscripts, *stand_ins, optimize="greedy")[0][1:]:
+        first, *others = sorted(group, reverse=True)
+        for k in others:  # the last operand of the group, or the product so far, with each of the others
+            i, j = (k, first)
+            y, x = terms.pop(j), terms.pop(i)
+            kept = set(result).union(*terms)
+            product = "".join([c for c in dict.fromkeys(x + y) if c in kept]) if terms else result
+            pairs.append((i, j, f"{x},{y}->{product}"))
+            terms.append(product)
+            first = len(terms) - 1
+    return pairs
 
 
 @functools.lru_cache(maxsize=256)
