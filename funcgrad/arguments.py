@@ -228,7 +228,7 @@ def name_of(fun: Any) -> str:
         return repr(fun)
     if isinstance(fun, functools.partial):
         return f"partial({name_of(fun.func)})"
-    return getattr(fun, "__name__", None) or repr(fun)
+    return getattr(fun, "__name__", None) or f"{type(fun).__name__}(...)"  # its repr may hold arrays
 
 
 def describe(x: Any) -> str:
