@@ -284,9 +284,11 @@ def _sigmoid_plain(x: Array) -> Array:
 
 
 def _sigmoid_forward(needs: Needs, x: Array) -> Any:
-    e = np.exp(-np.abs(x))
-    below = 1 / (1 + e)  # of -abs(x) it is e times as much
-    return np.where(x < 0, e * below, below), e * below * below
+    negative = x < 0
+    e = np.exp(np.where(negative, x, -x))
+    y = 1 / (1 + e)
+    slope = e * y * y
+    return np.where(negative, e * y, y), slope
 
 
 def _sigmoid_backward(ct: Array, slope: Array) -> Any:

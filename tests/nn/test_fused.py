@@ -222,6 +222,18 @@ def test_the_passes_of_a_function_are_those_of_its_code(name, dtype, rng):
         np.testing.assert_array_equal(pullback(ct)[i], mine)  # nothing of it was changed
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "affine", "layer norm of few rows"])
+def test_the_passes_of_a_function_of_complex_numbers(name, rng):
+    function, arrays, settings = FUNCTIONS[name]
+    arrays = [array + 1j * rng.normal(size=array.shape) for array in arrays]
+    value, pullback = vjp(lambda *xs: function(*xs, **settings), *arrays)
+    expected, other = vjp(lambda *xs: function.plain(*xs, **settings), *arrays)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    ct = rng.normal(size=value.shape) + 1j * rng.normal(size=value.shape)
+    for mine, theirs in zip(pullback(ct), other(ct), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10)
+
+
 def test_half_precision_holds_the_mean_of_squares_that_it_cannot_add_up():
     y = np.full((100, 100), 20, np.float16)
     value, slope = value_and_grad(nn.mean_squared_error)(y, 0 * y)
