@@ -228,7 +228,9 @@ def name_of(fun: Any) -> str:
         return repr(fun)
     if isinstance(fun, functools.partial):
         return f"partial({name_of(fun.func)})"
-    return getattr(fun, "__name__", None) or f"{type(fun).__name__}(...)"  # its repr may hold arrays
+    return (
+        getattr(fun, "__name__", None) or f"{type(fun).__name__}(...)"
+    )  # its repr may hold arrays
 
 
 def describe(x: Any) -> str:

@@ -20,6 +20,7 @@ ORDER = [
     "tracebacks",
     "memory",
     "floating",
+    "nodes",
     "tree",
     "handles",
     "mirrors",

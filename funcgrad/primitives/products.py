@@ -10,7 +10,7 @@ import numpy as np
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
 from funcgrad.primitives.axes import normalize_axes
-from funcgrad.primitives.families import bilinear, register
+from funcgrad.primitives.families import bilinear
 from funcgrad.primitives.plain import no_out
 from funcgrad.primitives.ufuncs import conj
 
@@ -311,36 +311,6 @@ def _paired_axes(axes: Any, ndim_a: int, ndim_b: int) -> Any:
 # --- einsum --------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=256)
-def _rule_subscripts(subscripts: str, i: int) -> str:
-    """Return the subscripts of the cotangent of operand i: of that of the result and the other operands."""
-    left, _, out = subscripts.partition("->")
-    terms = left.split(",")
-    return ",".join([out, *terms[:i], *terms[i + 1 :]]) + "->" + terms[i]
-
-
-class _Einsum(Primitive):
-    """A product over named axes, each once per operand and present in the other one or the result."""
-
-    __slots__ = ()
-
-    def pull(self, i: int, args: tuple[Any, ...]) -> tuple[Any, Any]:
-        others = [j for j in range(len(args)) if j != i]
-
-        def keep(ans: Any, args: Any, settings: Any) -> Any:
-            return _rule_subscripts(settings["subscripts"], i), *[args[j] for j in others]
-
-        keep.args, keep.settings = tuple(others), ()  # type: ignore[attr-defined]
-        return _einsum_pull, keep
-
-    def push(self, i: int) -> Any:
-        return lambda t, ans, args, settings: self(*args[:i], t, *args[i + 1 :], **settings)
-
-
-def _einsum_pull(ct: Any, kept: Any) -> Any:
-    return _sum_products(*kept[:1], ct, *kept[1:])
-
-
 def _sum_products(subscripts: str, x: Any, y: Any) -> Any:
     """Return what np.einsum gives of two operands; of large ones by a product of matrices, if it is one."""
     return np.einsum(subscripts, x, y, optimize=_count_products(subscripts, x, y) > _FEW)
@@ -366,11 +336,24 @@ def _batch_einsum(args: Any, mapped: Any, settings: Any) -> Any:
     return _einsum(*args, subscripts=",".join(terms) + "->" + letter + out)
 
 
-_einsum = register(
-    _Einsum("einsum", lambda x, y, *, subscripts: _sum_products(subscripts, x, y), ("x", "y"))
+@functools.lru_cache(maxsize=256)
+def _transposed(subscripts: str) -> tuple[str, str]:
+    """Return the subscripts of the cotangent of either operand: of the result's, and the other operand."""
+    left, _, out = subscripts.partition("->")
+    x, y = left.split(",")
+    return f"{out},{y}->{x}", f"{out},{x}->{y}"
+
+
+# A product over named axes, each once per operand and present in the other one or the result.
+_einsum = bilinear(
+    "einsum",
+    lambda x, y, subscripts: _sum_products(subscripts, x, y),
+    vjp=(
+        lambda ct, y, subscripts: _sum_products(_transposed(subscripts)[0], ct, y),
+        lambda ct, x, subscripts: _sum_products(_transposed(subscripts)[1], ct, x),
+    ),
+    batch=_batch_einsum,
 )
-_einsum.pulls = (_einsum_pull,)
-_einsum.batch = _batch_einsum
 
 
 @handle(np.einsum)
@@ -421,7 +404,9 @@ def _pairs(subscripts: str, shapes: Any) -> list[tuple[int, int, str]]:
     stand_ins = [np.broadcast_to(np.float64(), shape) for shape in shapes]
     for group in np.einsum_path(subscripts, *stand_ins, optimize="greedy")[0][1:]:
         first, *others = sorted(group, reverse=True)
-        for k in others:  # the last operand of the group, or the product so far, with each of the others
+        for k in (
+            others
+        ):  # the last operand of the group, or the product so far, with each of the others
             i, j = (k, first)
             y, x = terms.pop(j), terms.pop(i)
             kept = set(result).union(*terms)
