@@ -21,7 +21,7 @@ from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, LeakedTracerError, ShapeError, StructureError, fail
-from funcgrad.forward import Forward, ForwardTracer, nonzero
+from funcgrad.forward import Forward, ForwardTracer, check_linear, nonzero
 from funcgrad.handles import snapshot
 from funcgrad.nans import check_made
 from funcgrad.origins import name_forward_line
@@ -253,7 +253,7 @@ class VjpCall(Call):
             if t is not None and isinstance(g, TapeTracer) and g._trace is tape
         ]
         pushed = backward(tape, seeds, list(range(len(cts))))
-        _check_linear(
+        check_linear(
             f"bwd of custom_vjp({self.name}) is not linear in the cotangent, so there is no jvp.",
             "return sums of partial derivative times cotangent, or use reverse mode alone",
             [(nonzero(y), p) for y, p in zip(outputs, pushed, strict=True)],
@@ -356,7 +356,7 @@ class _Linear:
         """Raise if the rule was not linear: <ct, L t> = <L^T ct, t> fails where L is none."""
         cts = [nonzero(t) for t in self.pushed]
         grads = [g for g in self.pull(cts) if g is not None]
-        _check_linear(
+        check_linear(
             f"the rule of custom_jvp({name}) is not linear in the tangents.",
             "return a tangent that is a sum of partial derivative times tangent",
             [(ct, value_of(self.tape, t)) for ct, t in zip(cts, self.pushed, strict=True)],
@@ -371,25 +371,6 @@ class _Linear:
         ]
         grads = iter(backward(self.tape, seeds, list(range(sum(self.differentiable)))))
         return [next(grads) if d else None for d in self.differentiable]
-
-
-def _check_linear(what: str, fix: str, pushed: list[Any], pulled: list[Any]) -> None:
-    """Raise unless two pairings of a map and its transpose agree, as they do if the map is linear."""
-    with np.errstate(all="ignore"):  # infinite terms say nothing
-        left, right = [
-            sum([_paired(a, b) for a, b in pairs if a is not None and b is not None])
-            for pairs in (pushed, pulled)
-        ]
-    scale = abs(left) + abs(right)
-    if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
-        return
-    if np.all(np.isfinite(scale)) and np.any(abs(left - right) > 1e-2 * scale):
-        raise fail(StructureError, what, fix)
-
-
-def _paired(a: Any, b: Any) -> Any:
-    """Return the concrete value of Re(a b), summed; under vmap one per example."""
-    return np.real(concrete(np.sum(a * b)))
 
 
 # --- from functions of pytrees to calls ----------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from funcgrad.backward import backward, keep_zero
-from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, leaked, zero
+from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, concrete, leaked, zero
+from funcgrad.errors import StructureError, fail
 from funcgrad.floating import hush, unhush
 from funcgrad.handles import register_view
 from funcgrad.operators import binary_operator, call_ufunc, reflected_operator
@@ -141,12 +142,46 @@ def transpose(primitive: Primitive, i: int, t: Any, ans: Any, primals: Any, sett
     cts = [tape.input(nonzero(x)) for x in outputs]
     g = pull(cts if primitive.multiple else cts[0], kept)
     tape.close()
-    seeds = [(g.node, t)] if isinstance(g, TapeTracer) and g._trace is tape else []
+    traced = isinstance(g, TapeTracer) and g._trace is tape
+    seeds = [(g.node, t)] if traced else []
     pushed = backward(tape, seeds, list(range(len(cts))))
+    check_linear(
+        f"the vjp of {primitive.name} by its argument {i} is not linear in the cotangent, "
+        "so there is no jvp.",
+        "return sums of partial derivative times cotangent, the latter as it came, or give jvp=",
+        [(ct.value, p) for ct, p in zip(cts, pushed, strict=True)],
+        [(g.value if traced else g, t)],
+    )
     pushed = [
         np.zeros(x.shape, x.dtype) if p is None else p for p, x in zip(pushed, outputs, strict=True)
     ]
     return tuple(pushed) if primitive.multiple else pushed[0]
+
+
+def check_linear(what: str, fix: str, pushed: list[Any], pulled: list[Any]) -> None:
+    """Raise unless two pairings of a map and its transpose agree, as they do if the map is linear."""
+    with np.errstate(all="ignore"):  # infinite terms say nothing
+        left, left_size = _paired(pushed)
+        right, right_size = _paired(pulled)
+        gap, scale, size = abs(left - right), abs(left) + abs(right), left_size + right_size
+        if np.ndim(scale) > 1:  # mapped twice: the terms cannot be matched here
+            return
+        # A pairing of terms that cancel is nothing but rounding, which is no sign of anything.
+        rounding = np.sqrt(np.finfo(np.result_type(size)).eps) * size
+        wrong = np.isfinite(scale) & (gap > 1e-2 * scale) & (gap > rounding)
+    if np.any(wrong):
+        raise fail(StructureError, what, fix)
+
+
+def _paired(pairs: list[Any]) -> tuple[Any, Any]:
+    """Return the sum of the concrete values of Re(a b), and that of their sizes; under vmap one per example."""
+    total = size = np.float64(0)
+    for a, b in pairs:
+        if a is not None and b is not None:
+            terms = np.real(a * b)
+            total = total + concrete(np.sum(terms))
+            size = size + concrete(np.sum(np.abs(terms)))
+    return total, size
 
 
 def nonzero(like: Any) -> Any:

@@ -29,6 +29,7 @@ from funcgrad.nn.protocol import (
     shape_of,
 )
 from funcgrad.nn.settings import check_number, check_positive, check_start
+from funcgrad.nn.targets import with_index
 
 __all__ = ["Dropout", "Embedding", "Flatten", "Lambda", "Linear", "Stateless"]
 
@@ -146,6 +147,8 @@ class Embedding:
     ArgumentError
         If a width is no positive integer; by `apply` if `x` is not of an integer dtype, or holds a
         class that is out of range.
+    IndexError
+        By `apply`, if one of the classes that vmap maps over is out of range.
 
     Examples
     --------
@@ -184,6 +187,7 @@ class Embedding:
 
 
 def _look_up_plain(table: Array, x: Array) -> Array:
+    table, x = with_index(table, x, len(table))
     return table[x]
 
 

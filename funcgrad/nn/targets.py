@@ -63,10 +63,24 @@ def in_dtype_of(x: Array, targets: Array) -> Array:
 
 def entry_per_row(rows: Array, labels: Array) -> Array:
     """Pick rows[..., label] for each label: shape (..., K) and (...) to (...)."""
+    rows, labels = with_index(rows, labels, rows.shape[-1])
     if rows.ndim == 2:
         return rows[np.arange(len(rows)), labels]
     flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
     return flat[np.arange(len(flat)), labels.reshape(-1)].reshape(labels.shape)
+
+
+def with_index(array: Array, classes: Array, count: int) -> tuple[Array, Array]:
+    """Return an array and classes to index it with, which under vmap can be mapped.
+
+    A plain array does not know a mapped index. And nobody can look at mapped classes: a negative one,
+    which would count from the end, is sent to `count`, where indexing raises.
+    """
+    if is_plain(classes):
+        return array, classes
+    if is_plain(array):
+        array = np.array(array, like=classes)
+    return array, np.where(classes < 0, count, classes)
 
 
 def check_same_shape(name: str, predictions: Array, targets: Array) -> None:
