@@ -80,7 +80,7 @@ class Tracer:
 
     value: Any
     _trace: Any
-    node: Any  # what the transform knows of the value: its place on the tape, or its tangent
+    node: Any  # what the transform knows of the value: its place on the tape, its tangent, ...
     _view: Any  # what it is a view of: (base, primitive, settings); see handles.py
     _views: Any  # weak references to its views
 
@@ -118,6 +118,7 @@ class Primitive:
         "promotes",
         "pulls",
         "slots",
+        "sums_products",
         "unview",
     )
 
@@ -142,6 +143,7 @@ class Primitive:
             None  # (base, new view, settings) -> new base, if it makes views
         )
         self.multiple = False  # returns a tuple of arrays
+        self.sums_products = False  # each entry: of entries of x with entries of y, no pair twice
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         trace = find_trace(args)
