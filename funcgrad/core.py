@@ -76,11 +76,12 @@ class Tracer:
     transform.
     """
 
-    __slots__ = ("__weakref__", "_trace", "_view", "_views", "node", "value")
+    __slots__ = ("__weakref__", "_scale", "_trace", "_view", "_views", "node", "value")
 
     value: Any
     _trace: Any
     node: Any  # what the transform knows of the value: its place on the tape, its tangent, ...
+    _scale: Any  # of forward mode alone: the factor that its tangent still owes
     _view: Any  # what it is a view of: (base, primitive, settings); see handles.py
     _views: Any  # weak references to its views
 
