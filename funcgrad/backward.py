@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from funcgrad.broadcasting import restore
-from funcgrad.core import HANDLERS, Tracer, concrete
+from funcgrad.core import HANDLERS, Tracer
 from funcgrad.floating import hush, unhush
 
 ndarray = np.ndarray
 LARGE = 32768  # bytes from which on it pays to look whether an array's memory can be used again
+
+# In the place of a tracer's node: its value is large, and a look at what it was made of showed no NaN.
+FREE_OF_NAN = object()
 
 # Marks, in the place of `fix`, an edge whose pull adds to the parent's cotangent itself.
 ACCUMULATES = (None, None)
@@ -143,12 +146,20 @@ def has_nan(ct: Any) -> bool:
     """Tell whether an entry is NaN (or so large that its square overflows, which does no harm)."""
     if ct is None:
         return False
-    ct = concrete(ct)
+    while isinstance(ct, Tracer):
+        if ct.node is FREE_OF_NAN:
+            return False
+        ct = ct.value
     if not isinstance(ct, ndarray):
         return bool(ct != ct)
-    flat = ct.reshape(-1)
-    norm = flat.dot(flat)  # NaN if an entry is
+    norm = squared_norm(ct)  # NaN if an entry is
     return bool(norm != norm)
+
+
+def squared_norm(x: Any) -> Any:
+    """Return the sum of squares of an array's entries."""
+    flat = x.reshape(-1)
+    return flat.dot(flat)
 
 
 def _careful(edges: list[Any]) -> list[Any]:

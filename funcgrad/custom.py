@@ -21,7 +21,7 @@ from funcgrad.batch import Batch, BatchTracer, repeated
 from funcgrad.constants import protect, verify
 from funcgrad.core import Tracer, concrete, find_trace
 from funcgrad.errors import ArgumentError, LeakedTracerError, ShapeError, StructureError, fail
-from funcgrad.forward import Forward, ForwardTracer, check_linear, nonzero
+from funcgrad.forward import Forward, check_linear, nonzero, paired
 from funcgrad.handles import snapshot
 from funcgrad.nans import check_made
 from funcgrad.origins import name_forward_line
@@ -127,7 +127,7 @@ class Call:
             return None
         check_made(f"the derivative of `{self.name}`", (values, tangents), pushed)
         return [
-            ForwardTracer(y, trace, t) if has_derivative(y) else y
+            paired(y, trace, t) if has_derivative(y) else y
             for y, t in zip(outputs, pushed, strict=True)
         ]
 

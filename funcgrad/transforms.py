@@ -26,7 +26,7 @@ from funcgrad.arguments import (
 from funcgrad.backward import backward, has_nan
 from funcgrad.constants import protect, verify
 from funcgrad.errors import ArgumentError, fail
-from funcgrad.forward import Forward, ForwardTracer, nonzero
+from funcgrad.forward import Forward, ForwardTracer, nonzero, paired
 from funcgrad.origins import name_forward_line
 from funcgrad.reverse import Tape, TapeTracer
 from funcgrad.tracebacks import boundary
@@ -337,9 +337,14 @@ def directions(fun: Any, what: str, inputs: Inputs, tangents: Any) -> list[Any]:
     for key, treedef, tangent in zip(inputs.keys, inputs.treedefs, tangents, strict=True):
         leaves = tree.flatten_like(treedef, tangent, f"the {what} of `{name_of(fun)}`")
         for i, t in enumerate(leaves):
-            label = label_of(fun, key, inputs.args[key], i)
-            flat.append(match(t, next(values), f"the {what} of {label}", "its primal"))
+            # Named only in an error: 5 us of 15 that a jvp takes.
+            name = functools.partial(_name_direction, what, fun, key, inputs.args[key], i)
+            flat.append(match(t, next(values), name, "its primal"))
     return flat
+
+
+def _name_direction(what: str, *leaf: Any) -> str:
+    return f"the {what} of {label_of(*leaf)}"
 
 
 def push_forward(
@@ -348,9 +353,7 @@ def push_forward(
     """Run `fun` in forward mode; return outputs, tangents and aux."""
     trace = new_forward(zero_stays_zero)
     try:
-        tracers = [
-            ForwardTracer(own(x), trace, own(t)) for x, t in zip(inputs.values, flat, strict=True)
-        ]
+        tracers = [paired(own(x), trace, own(t)) for x, t in zip(inputs.values, flat, strict=True)]
         out = inputs.call(fun, tracers)
         out, aux = split_aux("jvp", fun, out) if has_aux else (out, None)
     finally:

@@ -23,7 +23,7 @@ def _matmul_x(ct: Any, y: Any, x_shape: Any) -> Any:
         # BLAS is a third quicker on a small matrix laid out in order than on its transpose.
         return ct @ (y.T.copy() if type(y) is np.ndarray and y.size <= 1024 else y.T)
     if y.ndim == 1:
-        g = ct[..., None] * y
+        g = np.outer(ct, y) if ct.ndim == 1 else ct[..., None] * y
     elif len(x_shape) == 1:
         g = (ct[..., None, :] @ y.mT)[..., 0, :]
     else:
@@ -40,7 +40,7 @@ def _matmul_y(ct: Any, x: Any, y_shape: Any) -> Any:
         # One product of the joined rows is half the time of one for each matrix and their sum.
         return _rows(x).T @ _rows(ct)
     elif x.ndim == 1 and ct.ndim == 1:
-        g = np.einsum("i,j->ij", x, ct)  # under vmap twice as quick as a broadcast product
+        g = np.outer(x, ct)
     elif x.ndim == 1:
         g = x[:, None] * ct[..., None, :]
     elif len(y_shape) == 1:
@@ -83,6 +83,7 @@ def _lift(x: Any, ndim: int) -> Any:
 
 
 matmul = bilinear("matmul", np.matmul, vjp=(_matmul_x, _matmul_y), batch=_batch_matmul)
+matmul.sums_products = True
 
 
 handle("matmul")(matmul)
@@ -200,11 +201,33 @@ _outer: Primitive = bilinear(
     ),
     batch=lambda args, mapped, settings: _batch_outer(args, mapped),
 )
+_outer.sums_products = True
 
 
 def _batch_outer(args: Any, mapped: Any) -> Any:
-    rows = [_flat_rows(x) if m else x.reshape(-1) for x, m in zip(args, mapped, strict=True)]
-    return rows[0][..., :, None] * rows[1][..., None, :]
+    x, y = [_flat_rows(x) if m else x.reshape(-1) for x, m in zip(args, mapped, strict=True)]
+    many = x.ndim == y.ndim and x.shape[1] * y.shape[1] >= _MANY
+    if many and type(x) is type(y) is np.ndarray and x.dtype is y.dtype and x.dtype.char in "fd":
+        return _outer_by_blas(x, y)
+    return x[..., :, None] * y[..., None, :]
+
+
+_MANY = 200  # entries of one example's product, from which on BLAS is quicker
+
+
+def _outer_by_blas(x: Any, y: Any) -> Any:
+    """Return the outer products of rows.
+
+    NumPy leaves products of matrices to BLAS when they sum over two entries or more. With a row of
+    zeros beside each, 256 products of 64 x 128 take 0.55 ms, broadcast 1.0, by einsum 0.75.
+    """
+    return _above_zeros(x).mT @ _above_zeros(y)
+
+
+def _above_zeros(x: Any) -> Any:
+    pairs = np.zeros((len(x), 2, x.shape[1]), x.dtype)
+    pairs[:, 0] = x
+    return pairs
 
 
 def _flat_rows(x: Any) -> Any:
