@@ -320,6 +320,34 @@ def test_random_arithmetic_has_the_tangents_of_reverse_mode(steps, single):
             ct[i][k] = 0
 
 
+SHAPES = [(), (1,), (3,), (2, 3), (2, 1), (1, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("other", SHAPES)
+@pytest.mark.parametrize("op", [*"+-*/", "**"])
+def test_operators_broadcast_tangents_as_values(op, shape, other, rng):
+    primals = rng.uniform(1, 2, shape), rng.uniform(1, 2, other)
+    tangents = rng.normal(size=shape), rng.normal(size=other)
+    for scales in ("", "0.5 * "):
+        f = eval(f"lambda x, y: ({scales}x) {op} y")
+        out, whole = jvp(f, primals, tangents)
+        parts = [
+            jvp(lambda x, f=f: f(x, primals[1]), primals[:1], tangents[:1]),
+            jvp(lambda y, f=f: f(primals[0], y), primals[1:], tangents[1:]),
+        ]
+        step = 1e-6
+        ahead, behind = [
+            f(*[x + h * t for x, t in zip(primals, tangents, strict=True)]) for h in (step, -step)
+        ]
+        assert whole.shape == out.shape == f(*primals).shape
+        assert np.allclose(whole, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-8)
+        assert np.allclose(whole, parts[0][1] + parts[1][1])
+        assert all(
+            [part[1].shape == out.shape and part[1].flags.writeable for part in parts if out.shape]
+        )
+
+
 @pytest.mark.parametrize("c", [0.0, -0.0, np.inf, np.nan, 1e-320, 1e300, -1e-3, 1000.0, 10**30])
 @pytest.mark.parametrize("x", [X, np.float64(0.5), X.astype(np.float32)[:, None]], ids=repr)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the values themselves
