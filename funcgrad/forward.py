@@ -161,7 +161,7 @@ def nonzero(like: Any) -> Any:
 
 # --- the quick operators -------------------------------------------------------------------------
 
-# A factor that a tangent may owe: so small that what overflows or underflows does so with and without it.
+# Bounds of the factor that a tangent may owe, so near 1 that a tangent which overflows without it does with it too.
 LEAST, MOST = 1e-3, 1e3
 _SCALED = "fdFD"  # the dtypes of which a Python float can be the factor without loss
 
@@ -210,7 +210,7 @@ def _operator(  # noqa: C901  # the hot path of forward mode
                     t, a = _by_rules(HANDLERS[ufunc], (None, ans, x, y), self.node, other.node)
             finally:
                 unhush(quiet)
-            return paired(ans, trace, fit(t, ans), a)
+            return paired(ans, trace, t if t.dtype is ans.dtype else fit(t, ans), a)
         if not _alike(x, other):
             return general(self, other)
         return _pushed(HANDLERS[ufunc], 0, (None, compute(x, other), x, other), trace, t, a)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from funcgrad import grad, hvp, jvp, linearize, vjp, vmap
+from funcgrad import grad, hvp, jvp, linearize, stop_gradient, vjp, vmap
 from funcgrad.errors import (
     ArgumentError,
     FuncgradError,
@@ -442,6 +442,21 @@ def test_two_outputs_do_not_share_their_tangent():
     _, (a, b) = jvp(lambda x: (x + 0, x), (X,), (V,))
     a[:] = 99
     assert np.array_equal(b, V)
+
+
+@both
+def test_no_two_results_share_memory_nor_with_what_the_function_kept(push):
+    kept = []
+
+    def f(x):
+        y = np.sin(x)
+        kept.append(stop_gradient(y))
+        return x, x, y, y, y.reshape(3, 1), x + 1.0, y * 2.0, -y, y.T
+
+    out, tangents = push(f, (X,), (V,))
+    arrays = [*out, *tangents, *kept, X, V]
+    for i, a in enumerate(arrays):
+        assert not any([np.shares_memory(a, b) for b in arrays[:i]])
 
 
 @both
