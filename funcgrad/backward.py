@@ -15,6 +15,7 @@ import numpy as np
 from funcgrad.broadcasting import restore
 from funcgrad.core import HANDLERS, Tracer
 from funcgrad.floating import hush, unhush
+from funcgrad.handles import snapshot
 
 ndarray = np.ndarray
 LARGE = 32768  # bytes from which on it pays to look whether an array's memory can be used again
@@ -252,9 +253,14 @@ def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
     index, shape, dtype, *arrays = kept
     buffer = cts[parent]
     if arrays or isinstance(ct, Tracer) or isinstance(buffer, Tracer):
-        ct = HANDLERS["scatter"](ct, *arrays, index=index, shape=shape)
-        cts[parent] = ct if buffer is None else buffer + ct
-        owned[parent] = 0
+        if isinstance(buffer, Tracer) and not arrays and shape and is_basic(index):
+            if not owned[parent]:
+                cts[parent] = buffer = snapshot(buffer)
+            buffer[index] = buffer[index] + ct  # the handle writes in place, if it can
+        else:
+            ct = HANDLERS["scatter"](ct, *arrays, index=index, shape=shape)
+            cts[parent] = ct if buffer is None else buffer + ct
+        owned[parent] = bool(shape)
         return
     if not owned[parent]:
         cts[parent] = buffer = np.zeros(shape, dtype) if buffer is None else np.array(buffer)

@@ -196,7 +196,7 @@ def nonzero(like: Any) -> Any:
 
 # --- the quick operators -------------------------------------------------------------------------
 
-# A factor that a tangent may owe: so small that what overflows or underflows does so with and without it.
+# Bounds of the factor that a tangent may owe, so near 1 that a tangent which overflows without it does with it too.
 LEAST, MOST = 1e-3, 1e3
 _SCALED = "fdFD"  # the dtypes of which a Python float can be the factor without loss
 
@@ -215,7 +215,7 @@ def paired(value: Any, trace: Forward, tangent: Any, scale: float = 1.0) -> "For
 def _operator(  # noqa: C901  # the hot path of forward mode
     ufunc: np.ufunc, compute: Any, both: Any = None, rescale: Any = None
 ) -> tuple[Any, Any]:
-    """Make `t op other` and `other op t`, quick for plain arrays of one shape and dtype, and scalars.
+    """Make `t op other` and `other op t`, quick for plain arrays and scalars of one dtype, and numbers.
 
     `both(ans, x, y, t, a, u, b)` returns the tangent (an array and its scale) for tangents a t of x and
     b u of y; without it the rules are asked. `rescale(a, c)` is the scale of the tangent of `x op c`.
@@ -258,20 +258,30 @@ def _operator(  # noqa: C901  # the hot path of forward mode
             return reflected_general(self, other)
         ans = compute(other, y)
         if both is _of_difference:
-            return paired(ans, trace, u, -b)
+            return paired(ans, trace, fit(u, ans), -b)
         return _pushed(HANDLERS[ufunc], 1, (None, ans, other, y), trace, u, b)
 
     return method, reflected
 
 
 def _alike(x: Any, y: Any) -> bool:
-    """Tell whether two values are plain, of one dtype, and need no broadcasting of a tangent."""
+    """Tell whether two values are plain and of one dtype, so that tangents broadcast and promote as they do."""
     kind, other = type(x), type(y)
     if kind is ndarray:
         if other is ndarray:
-            return y.dtype is x.dtype and y.shape == x.shape
-        return other is float or other is int
-    return kind is float64 and (other is float64 or other is float or other is int)
+            return y.dtype is x.dtype
+        return other is float or other is int or (other is float64 and x.dtype is _DOUBLE)
+    if kind is float64:
+        return (
+            other is float64
+            or other is float
+            or other is int
+            or (other is ndarray and y.dtype is _DOUBLE)
+        )
+    return False
+
+
+_DOUBLE = np.dtype(float)
 
 
 def _of_sum(ans: Any, x: Any, y: Any, t: Any, a: float, u: Any, b: float) -> Any:
@@ -279,9 +289,14 @@ def _of_sum(ans: Any, x: Any, y: Any, t: Any, a: float, u: Any, b: float) -> Any
         return t + u, a
     if b == 1:
         t, u, a, b = u, t, b, a
-    total = u * b
-    total += t if a == 1 else t * a  # in place: nobody else has seen this array
-    return total, 1.0
+    return _add_into(u * b, t if a == 1 else t * a, ans), 1.0
+
+
+def _add_into(total: Any, t: Any, ans: Any) -> Any:
+    """Add to an array that nobody else has seen, in place if it is as large as the result."""
+    if type(total) is ndarray and total.shape == ans.shape and not isinstance(t, Tracer):
+        return np.add(total, t, total)
+    return total + t
 
 
 def _of_difference(ans: Any, x: Any, y: Any, t: Any, a: float, u: Any, b: float) -> Any:
@@ -292,16 +307,12 @@ def _of_product(ans: Any, x: Any, y: Any, t: Any, a: float, u: Any, b: float) ->
     if x is y and t is u and a == b:
         return (t * x, 2 * a) if abs(a) < MOST / 2 else (t * x * (2 * a), 1.0)
     t, u = t * y, x * u
-    if a != b:
-        return _of_sum(ans, x, y, t, a, u, b)
-    t += u
-    return t, a
+    return (_add_into(t, u, ans), a) if a == b else _of_sum(ans, x, y, t, a, u, b)
 
 
 def _of_quotient(ans: Any, x: Any, y: Any, t: Any, a: float, u: Any, b: float) -> Any:
-    t, a = _of_difference(ans, x, y, t, a, ans * u, b)
-    t /= y
-    return t, a
+    t, a = _of_difference(ans, x, y, t, a, ans * u, b)  # (t - ans u) / y
+    return (np.divide(t, y, t) if type(t) is ndarray else t / y), a
 
 
 def _over(scale: float, c: float) -> float:
@@ -332,7 +343,7 @@ def _pushed(primitive: Any, i: int, places: Any, trace: "Forward", t: Any, scale
             t = pull(t, _kept(places, primitive.slots[i]))
         finally:
             unhush(quiet)
-    return paired(ans, trace, t if t.dtype is ans.dtype else fit(t, ans), scale)
+    return paired(ans, trace, fit(t, ans), scale)
 
 
 def _matmul(self: "ForwardTracer", other: Any) -> Any:

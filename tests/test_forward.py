@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from funcgrad import grad, hvp, jvp, linearize, vjp, vmap
+from funcgrad import grad, hvp, jvp, linearize, stop_gradient, vjp, vmap
 from funcgrad.errors import (
     ArgumentError,
     FuncgradError,
@@ -320,6 +320,34 @@ def test_random_arithmetic_has_the_tangents_of_reverse_mode(steps, single):
             ct[i][k] = 0
 
 
+SHAPES = [(), (1,), (3,), (2, 3), (2, 1), (1, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("other", SHAPES)
+@pytest.mark.parametrize("op", [*"+-*/", "**"])
+def test_operators_broadcast_tangents_as_values(op, shape, other, rng):
+    primals = rng.uniform(1, 2, shape), rng.uniform(1, 2, other)
+    tangents = rng.normal(size=shape), rng.normal(size=other)
+    for scales in ("", "0.5 * "):
+        f = eval(f"lambda x, y: ({scales}x) {op} y")
+        out, whole = jvp(f, primals, tangents)
+        parts = [
+            jvp(lambda x, f=f: f(x, primals[1]), primals[:1], tangents[:1]),
+            jvp(lambda y, f=f: f(primals[0], y), primals[1:], tangents[1:]),
+        ]
+        step = 1e-6
+        ahead, behind = [
+            f(*[x + h * t for x, t in zip(primals, tangents, strict=True)]) for h in (step, -step)
+        ]
+        assert whole.shape == out.shape == f(*primals).shape
+        assert np.allclose(whole, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-8)
+        assert np.allclose(whole, parts[0][1] + parts[1][1])
+        assert all(
+            [part[1].shape == out.shape and part[1].flags.writeable for part in parts if out.shape]
+        )
+
+
 @pytest.mark.parametrize("c", [0.0, -0.0, np.inf, np.nan, 1e-320, 1e300, -1e-3, 1000.0, 10**30])
 @pytest.mark.parametrize("x", [X, np.float64(0.5), X.astype(np.float32)[:, None]], ids=repr)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the values themselves
@@ -414,6 +442,21 @@ def test_two_outputs_do_not_share_their_tangent():
     _, (a, b) = jvp(lambda x: (x + 0, x), (X,), (V,))
     a[:] = 99
     assert np.array_equal(b, V)
+
+
+@both
+def test_no_two_results_share_memory_nor_with_what_the_function_kept(push):
+    kept = []
+
+    def f(x):
+        y = np.sin(x)
+        kept.append(stop_gradient(y))
+        return x, x, y, y, y.reshape(3, 1), x + 1.0, y * 2.0, -y, y.T
+
+    out, tangents = push(f, (X,), (V,))
+    arrays = [*out, *tangents, *kept, X, V]
+    for i, a in enumerate(arrays):
+        assert not any([np.shares_memory(a, b) for b in arrays[:i]])
 
 
 @both

@@ -1210,3 +1210,11 @@ def test_random_programs_of_views_and_writes_follow_numpy_or_raise(start, steps)
     assert abs(np.sum(gradient * direction) - slope) <= 1e-4 * scale
     pushed = jvp(program, (M.copy(),), (direction,))[1]
     assert abs(pushed - np.sum(gradient * direction)) <= 1e-10 * scale
+    second = jvp(grad(program), (M.copy(),), (direction,))[1]
+    other = grad(lambda t: jvp(program, (t,), (direction,))[1])(M.copy())
+    assert np.all(np.abs(second - other) <= 1e-9 * (1 + np.abs(other)))
+    try:
+        rows = vmap(grad(program))(np.stack([M + 1, M]))
+    except (FuncgradError, TypeError, ValueError):  # a mask that differs from example to example
+        return
+    assert np.all(np.abs(rows[1] - gradient) <= 1e-10 * scale)
