@@ -64,6 +64,8 @@ def in_dtype_of(x: Array, targets: Array) -> Array:
 def entry_per_row(rows: Array, labels: Array) -> Array:
     """Pick rows[..., label] for each label: shape (..., K) and (...) to (...)."""
     rows, labels = with_index(rows, labels, rows.shape[-1])
+    if rows.ndim == 1:
+        return rows[labels]
     if rows.ndim == 2:
         return rows[np.arange(len(rows)), labels]
     flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
