@@ -92,6 +92,8 @@ def checked(pull: Callable[..., Any], checks: list[Check]) -> Callable[..., Any]
         return pull(*args)
 
     checking.__dict__.update(getattr(pull, "__dict__", {}))
+    if getattr(pull, "summed", None) is not None:  # which the walk calls in its place
+        checking.summed = checked(pull.summed, checks)  # type: ignore[attr-defined]
     checking.__wrapped__ = pull  # type: ignore[attr-defined]  # what inspect.unwrap looks for
     return checking
 
