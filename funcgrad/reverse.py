@@ -480,7 +480,10 @@ def _place(x: Any, ans: Any, keepdims: bool) -> Any:
     mask = x == ans
     if np.count_nonzero(mask) != 1:
         return None
-    places = [int(i) for i in np.unravel_index(mask.argmax(), x.shape)]
+    place = int(mask.argmax())
+    if x.ndim == 1:  # np.unravel_index takes 1 us
+        return slice(place, place + 1) if keepdims else place
+    places = [int(i) for i in np.unravel_index(place, x.shape)]
     return tuple([slice(i, i + 1) if keepdims else i for i in places])
 
 

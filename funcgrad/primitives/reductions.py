@@ -363,8 +363,13 @@ def _reduce_method(fun: Any) -> Any:
 
 
 # What the quick recorders of a tape record, if there are no options but axis and keepdims.
-for _fun, _primitive in ((sum, reduce_sum), (mean, reduce_sum), (max, reduce_max), (min, reduce_min)):
-    _fun.primitive = _primitive
+for _fun, _primitive in (
+    (sum, reduce_sum),
+    (mean, reduce_sum),
+    (max, reduce_max),
+    (min, reduce_min),
+):
+    _fun.primitive = _primitive  # type: ignore[union-attr]
 
 for _ufunc, _fun in ((np.add, sum), (np.multiply, prod), (np.maximum, max), (np.minimum, min)):
     METHOD_HANDLERS[_ufunc, "reduce"] = _reduce_method(_fun)
