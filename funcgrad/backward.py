@@ -86,7 +86,7 @@ def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[An
 
 
 def _restored(ct: Any, pull: Any, kept: Any, shape: Any, dtype: Any) -> Any:
-    """Pull back to an argument of another shape or dtype; `pull.summed` sums in the course of it, or gives None."""
+    """Pull back to an argument of another shape or dtype; `pull.summed` sums on the way, or gives None."""
     summed = getattr(pull, "summed", None)
     g = None if summed is None else summed(ct, kept, shape)
     if g is None:
@@ -258,11 +258,9 @@ def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
         owned[parent] = 0
         return
     if not owned[parent]:
-        if buffer is None:
-            cts[parent] = buffer = np.zeros(shape, dtype)
-        elif type(buffer) is not ndarray or not is_free(
-            buffer, NAMED
-        ):  # named here and in the list
-            cts[parent] = buffer = np.array(buffer)
+        free = type(buffer) is ndarray and is_free(buffer, TEMPORARY + 1)  # the list has it too
+        if not free:
+            buffer = np.zeros(shape, dtype) if buffer is None else np.array(buffer)
+        cts[parent] = buffer
         owned[parent] = 1
     add_at(buffer, index, ct)

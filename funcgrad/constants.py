@@ -17,8 +17,8 @@ from funcgrad.core import Tracer
 from funcgrad.errors import MutatedConstantError, location_of, message, user_frame
 from funcgrad.handles import snapshot
 
-COPY_BYTES = 65536  # a copy of 64 kB takes 3 us, two checksums of it 12
-# A constant may be kept in each step of a loop, an argument is copied once: 1 MB takes 20 us, checksums 40.
+COPY_BYTES = 131072  # a copy of 128 kB takes 2 us, two checksums of it 10
+# A constant may be kept in each step of a loop, an argument is copied once: 1 MB takes 17 us, checksums 36.
 ARGUMENT_COPY_BYTES = 2**20
 # Words of 8 bytes. Primes, so that the rows of few arrays are a multiple of one; those have the next.
 _WIDTHS = (1021, 1019, 1013)

@@ -34,7 +34,9 @@ def _reducer(ufunc: np.ufunc) -> Any:
 
 def _has_short_rows(x: Any, longest: int) -> bool:
     columns = x.shape[-1]
-    return columns < longest and x.size > (512 if columns < 8 else 4096) and x.dtype.char in "fd"
+    if columns >= longest or x.size <= 512 or x.dtype.char not in "fd":
+        return False
+    return columns < 8 or (x.size > 4096 and bool(x.flags.c_contiguous))  # else without pairs
 
 
 def _by_columns(ufunc: np.ufunc, x: Any) -> Any:
