@@ -24,7 +24,7 @@ from funcgrad.arguments import (
     values_of,
 )
 from funcgrad.backward import TEMPORARY, backward, has_nan, is_free
-from funcgrad.constants import protect, verify
+from funcgrad.constants import ARGUMENT_COPY_BYTES, protect, verify
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.forward import ForwardTracer, nonzero, paired
 from funcgrad.origins import name_forward_line
@@ -54,7 +54,7 @@ class ValueAndGrad(Derivative):
         if self.holomorphic:
             check_complex(self.verb, inputs.values)
         checks: list[Any] = []  # the function may reach its arguments under other names, and write
-        values = [protect(x, checks) for x in inputs.values]
+        values = [protect(x, checks, ARGUMENT_COPY_BYTES) for x in inputs.values]
         tape = new_tape()
         try:
             out = inputs.call(self.fun, [tape.input(x) for x in values])
