@@ -34,6 +34,7 @@ from funcgrad.errors import (
     ShapeError,
     StructureError,
 )
+from funcgrad.primitives import primitive
 
 X = np.array([0.5, 1.0, 2.0])
 
@@ -548,6 +549,23 @@ def test_rule_for_tangents_that_returns_something_else_raises(transform, rule, e
 def test_too_few_arguments_raise_as_in_python():
     with pytest.raises(TypeError, match="y"):
         product_with(None)(1.0)
+
+
+@pytest.mark.parametrize("by", ["custom_vjp", "primitive"])
+def test_a_derivative_that_cancels_to_rounding_counts_as_linear(by):
+    def slope(ct, ans):  # the softmax does not change along (1, 1, ...)
+        return ans * (ct - np.sum(ct * ans))
+
+    def softmax(x):
+        return np.exp(x) / np.sum(np.exp(x))
+
+    if by == "custom_vjp":
+        f = custom_vjp(softmax)
+        f.defvjp(lambda x: (softmax(x), softmax(x)), lambda ans, ct: (slope(ct, ans),))
+    else:
+        f = primitive("softmax", softmax, vjp=(slope,))
+    for x in np.random.default_rng(0).normal(size=(20, 7)):
+        assert np.allclose(jvp(f, (x,), (np.ones(7),))[1], 0.0, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -183,12 +183,15 @@ class MultiHeadAttention:
         w_in, b_in, w_out, b_out = check_params(
             self, params, w_in=(n, 3 * n), b_in=(3 * n,), w_out=(n, n), b_out=(n,)
         )
-        check_last_axis(self, x, n)
+        for sequence in (x,) if memory is None else (x, memory):
+            check_last_axis(self, sequence, n)
+            if len(sequence.shape) < 2:
+                what = f"{self} needs x of shape (..., positions, {n}), but got {sequence.shape}."
+                raise fail(ShapeError, what, "x[None] is a sequence of one position.")
         if memory is None:
             joined = affine(x, w_in, b_in)
             query, key, value = [joined[..., i * n : i * n + n] for i in range(3)]
         else:
-            check_last_axis(self, memory, n)
             query = affine(x, w_in[:, :n], b_in[:n])
             joined = affine(memory, w_in[:, n:], b_in[n:])
             key, value = joined[..., :n], joined[..., n:]

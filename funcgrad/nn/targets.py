@@ -33,9 +33,15 @@ def check_reduction(reduction: str) -> None:
 
 def difference(name: str, predictions: Array, targets: Array) -> Array:
     """Return predictions - targets in the dtype of the predictions."""
+    predictions, targets = paired(name, predictions, targets)
+    return predictions - targets
+
+
+def paired(name: str, predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """Return both as arrays of one shape, plain targets in the dtype of the predictions."""
     predictions, targets = as_array(predictions), as_array(targets)
     check_same_shape(name, predictions, targets)
-    return predictions - in_dtype_of(predictions, targets)
+    return predictions, in_dtype_of(predictions, targets)
 
 
 def as_array(x: Any) -> Array:
@@ -57,10 +63,26 @@ def in_dtype_of(x: Array, targets: Array) -> Array:
 
 def entry_per_row(rows: Array, labels: Array) -> Array:
     """Pick rows[..., label] for each label: shape (..., K) and (...) to (...)."""
+    rows, labels = with_index(rows, labels, rows.shape[-1])
+    if rows.ndim == 1:
+        return rows[labels]
     if rows.ndim == 2:
         return rows[np.arange(len(rows)), labels]
     flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
     return flat[np.arange(len(flat)), labels.reshape(-1)].reshape(labels.shape)
+
+
+def with_index(array: Array, classes: Array, count: int) -> tuple[Array, Array]:
+    """Return an array and classes to index it with, which under vmap can be mapped.
+
+    A plain array does not know a mapped index. And nobody can look at mapped classes: a negative one,
+    which would count from the end, is sent to `count`, where indexing raises.
+    """
+    if is_plain(classes):
+        return array, classes
+    if is_plain(array):
+        array = np.array(array, like=classes)
+    return array, np.where(classes < 0, count, classes)
 
 
 def check_same_shape(name: str, predictions: Array, targets: Array) -> None:

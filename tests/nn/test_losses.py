@@ -356,6 +356,23 @@ def test_labels_out_of_range_name_what_came(loss, labels, logits):
 
 
 @CLASSIFY
+@pytest.mark.parametrize("label", [-1, 4])
+@pytest.mark.parametrize("in_axes", [(0, 0), (None, 0)])
+def test_mapped_labels_out_of_range_raise(loss, label, in_axes, logits):
+    labels = np.array([0, 1, 2, 3, 0, label])
+    rows = logits if in_axes[0] == 0 else logits[0]
+    for f in (loss, grad(loss)):
+        with pytest.raises(IndexError, match="out of bounds"):
+            vmap(f, in_axes)(rows, labels)
+
+
+@CLASSIFY
+def test_labels_are_mapped_over_shared_logits(loss, logits):
+    each = [loss(logits[0], label) for label in LABELS]
+    assert np.allclose(vmap(loss, (None, 0))(logits[0], LABELS), each)
+
+
+@CLASSIFY
 @pytest.mark.parametrize("dtype", [float, bool, str])
 def test_classes_are_integers(loss, dtype, logits):
     labels = LABELS.astype(dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, nn, tree
+from funcgrad import grad, nn, tree, vmap
 from funcgrad.errors import ArgumentError, ShapeError
 from funcgrad.testing import check_grads
 
@@ -288,6 +288,28 @@ def test_the_gradient_of_an_embedding_counts_its_uses(shape, rng):
 def test_an_embedding_has_derivatives_to_second_order(rng):
     layer, x = nn.Embedding(4, 2), np.array([[0, 2, 2], [3, 0, 2]])
     check_grads(lambda p: np.sin(layer.apply(p, x)), (layer.init(rng),))
+
+
+def test_classes_are_mapped_over_a_shared_table(rng):
+    layer, x = nn.Embedding(4, 2), np.array([[0, 2, 2], [3, 0, 2]])
+    params = layer.init(rng)
+    assert np.array_equal(vmap(layer.apply, (None, 0))(params, x), layer.apply(params, x))
+
+
+@pytest.mark.parametrize("bad", [-1, 4])
+def test_mapped_classes_out_of_range_raise(bad, rng):
+    layer = nn.Embedding(4, 2)
+    params = layer.init(rng)
+    for f in (layer.apply, grad(lambda params, x: np.sum(layer.apply(params, x)))):
+        with pytest.raises(IndexError, match="out of bounds"):
+            vmap(f, (None, 0))(params, np.array([0, bad]))
+
+
+def test_attention_needs_an_axis_of_positions(rng):
+    layer = nn.MultiHeadAttention(4, 2)
+    for args in ((np.ones(4),), (np.ones((3, 4)), np.ones(4))):
+        with pytest.raises(ShapeError, match=r"needs x of shape \(\.\.\., positions, 4\)"):
+            layer.apply(layer.init(rng), *args)
 
 
 def test_an_embedding_takes_classes(rng):

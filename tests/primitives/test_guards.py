@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, hessian, jvp, vjp, vmap
+from funcgrad import grad, hessian, jvp, stop_gradient, vjp, vmap
 from funcgrad.core import HANDLERS
-from funcgrad.errors import ArgumentError, ShapeError
+from funcgrad.errors import ArgumentError, ShapeError, StructureError
 from funcgrad.primitives import REGISTRY, bilinear, elementwise, linear, primitive
 from funcgrad.testing import check_grads
 
@@ -71,6 +71,22 @@ def test_a_jvp_rule_that_returns_another_shape_raises():
     with pytest.raises(ShapeError, match="a jvp rule of the primitive 'total'"):
         jvp(wrong, (X,), (X,))
     assert grad(wrong)(X).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda ct, x: stop_gradient(ct) * np.cos(x),
+        lambda ct, x: stop_gradient(ct) * np.cos(x) + 0.1 * ct,
+        lambda ct, x: ct + 1.0,
+    ],
+)
+def test_a_vjp_rule_that_is_not_linear_in_the_cotangent_has_no_jvp(rule, size):
+    f = primitive("sine", np.sin, vjp=(rule,), parameters=("x",))
+    x, t = np.linspace(0, 1, size), np.linspace(1, 2, size)
+    with pytest.raises(StructureError, match="vjp of sine by its argument 0 is not linear"):
+        jvp(f, (x,), (t,))
 
 
 def test_a_batch_rule_that_loses_the_examples_raises():
