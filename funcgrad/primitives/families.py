@@ -337,13 +337,16 @@ def primitive(
     return register(new)
 
 
-def constant(fun: Any, *, name: str | None = None, batch: Rule | None = None) -> Primitive:
+def constant(
+    fun: Any, *, name: str | None = None, batch: Rule | None = None, elementwise: bool = False
+) -> Primitive:
     """Declare a piecewise constant function: its result is a plain array (a mapped one under vmap).
 
-    Without `batch` it acts on each entry of its broadcast arguments.
+    `elementwise` says that it acts on each entry of its broadcast arguments, as every ufunc does.
+    Without it and without `batch` the function is applied slice by slice.
     """
     new = Primitive(name or fun.__name__, fun, ())
-    new.elementwise = batch is None
+    new.elementwise = elementwise or (batch is None and isinstance(fun, np.ufunc))
     new.batch = batch
     if isinstance(fun, np.ufunc):
         HANDLERS[fun] = new

@@ -6,7 +6,7 @@ import pytest
 from funcgrad import grad, hessian, jvp, stop_gradient, vjp, vmap
 from funcgrad.core import HANDLERS
 from funcgrad.errors import ArgumentError, ShapeError, StructureError
-from funcgrad.primitives import REGISTRY, bilinear, elementwise, linear, primitive
+from funcgrad.primitives import REGISTRY, bilinear, constant, elementwise, linear, primitive
 from funcgrad.testing import check_grads
 
 X = np.array([1.0, 2.0, 3.0])
@@ -117,6 +117,13 @@ def test_more_arguments_than_rules_raise():
     assert grad(lambda x: scaled(x, k=2.0))(3.0) == 2
     with pytest.raises(ArgumentError, match="a traced value as its setting k"):
         grad(lambda x: scaled(x, k=x))(3.0)
+
+
+def test_a_constant_function_sees_one_example_at_a_time():
+    above = constant(lambda x: x > np.mean(x), name="above")
+    examples = np.array([[1.0, 2.0, 3.0], [10.0, 30.0, 20.0]])
+    assert np.array_equal(vmap(above)(examples), [[False, False, True], [False, True, False]])
+    assert np.array_equal(grad(lambda x: np.sum(x * above(x)))(X), [0.0, 0.0, 1.0])
 
 
 def test_several_results_are_a_tuple():
