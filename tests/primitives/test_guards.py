@@ -159,6 +159,20 @@ def test_a_constant_function_sees_one_example_at_a_time():
     assert np.array_equal(grad(lambda x: np.sum(x * above(x)))(X), [0.0, 0.0, 1.0])
 
 
+@pytest.mark.parametrize("size", [3, 20_000])
+def test_a_function_that_writes_into_its_argument_raises(size):
+    def fun(x, y):
+        y *= 2
+        return x * y
+
+    f = primitive("product", fun, vjp=(lambda ct, y: 2 * ct * y, lambda ct, x: 2 * ct * x))
+    x = np.linspace(1, 2, size)
+    for call in (f, vjp):
+        args = (x, x + 1) if call is f else (f, x, x + 1)
+        with pytest.raises(ArgumentError, match="'product' wrote into its argument 1"):
+            call(*args)
+
+
 def test_several_results_are_a_tuple():
     pair = primitive(
         "pair",
