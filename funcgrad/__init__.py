@@ -4,7 +4,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from funcgrad import errors, implicit, primitives, testing, tree
-from funcgrad.custom import checkpoint, custom_jvp, custom_vjp, stop_gradient
+from funcgrad.checkpoints import checkpoint
+from funcgrad.custom import custom_jvp, custom_vjp, stop_gradient
 from funcgrad.errors import FuncgradError
 from funcgrad.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from funcgrad.mapping import vmap

@@ -228,7 +228,9 @@ def name_of(fun: Any) -> str:
         return repr(fun)
     if isinstance(fun, functools.partial):
         return f"partial({name_of(fun.func)})"
-    return getattr(fun, "__name__", None) or repr(fun)
+    return (
+        getattr(fun, "__name__", None) or f"{type(fun).__name__}(...)"
+    )  # its repr may hold arrays
 
 
 def describe(x: Any) -> str:
@@ -488,21 +490,21 @@ _ARRAYS = (np.ndarray, np.generic, float, complex, int)
 _WITH_AUX = ("vjp", "jvp", "jacrev", "jacfwd", "hessian")
 
 
-def match(x: Any, like: Any, what: str, owner: str) -> Any:
-    """Return `x` as an array of the shape and dtype of `like`, or raise."""
+def match(x: Any, like: Any, what: str | Callable[[], str], owner: str) -> Any:
+    """Return `x` as an array of the shape and dtype of `like`, or raise and say `what` it is."""
     x = x if isinstance(x, (Tracer, np.ndarray, np.generic)) else _number(x, what, owner)
     x = join(x) if holds_tracers(x) else x
     if x.dtype.kind not in "biufc":
         raise fail(
             ShapeError,
-            f"{what} is {describe(x)}, not an array of numbers.",
+            f"{_said(what)} is {describe(x)}, not an array of numbers.",
             f"pass numbers in the shape of {owner}",
         )
     shape, dtype = np.shape(like), np.result_type(like)
     if x.shape != shape:
         raise fail(
             ShapeError,
-            f"{what} has shape {x.shape}, but {owner} has shape {shape}.",
+            f"{_said(what)} has shape {x.shape}, but {owner} has shape {shape}.",
             f"pass an array of shape {shape}, for instance np.ones({shape})",
         )
     if x.dtype == dtype:
@@ -511,17 +513,23 @@ def match(x: Any, like: Any, what: str, owner: str) -> Any:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
         raise fail(
-            ShapeError, f"{what} is {x.dtype}, but {owner} is real, {dtype}.", "pass its real part"
+            ShapeError,
+            f"{_said(what)} is {x.dtype}, but {owner} is real, {dtype}.",
+            "pass its real part",
         )
     return x.astype(dtype)
 
 
-def _number(x: Any, what: str, owner: str) -> Any:
+def _said(what: str | Callable[[], str]) -> str:
+    return what if isinstance(what, str) else what()
+
+
+def _number(x: Any, what: str | Callable[[], str], owner: str) -> Any:
     if isinstance(x, (bool, int, float, complex)):
         return np.asarray(x)[()]
     raise fail(
         ShapeError,
-        f"{what} is {describe(x)}, not an array.",
+        f"{_said(what)} is {describe(x)}, not an array.",
         f"pass an array of the shape of {owner}",
     )
 

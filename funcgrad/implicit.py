@@ -14,8 +14,8 @@ import numpy as np
 from funcgrad import tree
 from funcgrad.arguments import Transform, check_callable, describe, name_of
 from funcgrad.batch import BatchTracer
+from funcgrad.calls import Call, VjpCall
 from funcgrad.core import Tracer
-from funcgrad.custom import Call, VjpCall
 from funcgrad.errors import ArgumentError, ShapeError, StructureError, fail
 from funcgrad.jacobians import jacrev
 from funcgrad.tracebacks import boundary

@@ -1,7 +1,7 @@
 """Tracebacks without this package's own frames: an exception that leaves a transform shows the user's code.
 
 Owns the boundary that each transform has, and the two ways to see everything: the environment variable
-``FUNCGRAD_TRACEBACKS=full`` and `full_tracebacks`. Must not know what a transform does. Next: ``tree.py``.
+``FUNCGRAD_TRACEBACKS=full`` and `full_tracebacks`. Must not know what a transform does. Next: ``nodes.py``.
 """
 
 import functools

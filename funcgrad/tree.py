@@ -1,7 +1,7 @@
 """Pytrees: nested containers whose leaves are the values that a transform works on.
 
-Owns the node types, their flattening and rebuilding, and how two pytrees are matched. Must not
-know tracers: whatever is no container is a leaf. Read next: ``core.py``.
+Owns their flattening and rebuilding, and how two pytrees are matched; what a node is, `nodes.py` says. Must
+not know tracers: whatever is no container is a leaf. Read next: ``core.py``.
 
 A container is described by a *spec*, the nested tuple ``(kind, keys, settings, children)``, and a
 leaf by None. Keys match nodes by name and print paths; settings are what is not a child.
@@ -13,11 +13,10 @@ leaf by None. Keys match nodes by name and print paths; settings are what is not
 
 import functools
 import math
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from types import NoneType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from funcgrad.errors import (
     StructureError,
     fail,
 )
+from funcgrad.nodes import KINDS, Keys, Kind, register_node, unregister_node
 
 __all__ = [
     "TreeDef",
@@ -49,232 +49,11 @@ __all__ = [
 
 PyTree: TypeAlias = Any
 IsLeaf: TypeAlias = Callable[[Any], bool]
-Keys: TypeAlias = tuple[Any, ...] | None
-Opened: TypeAlias = tuple[Collection[Any], Keys, Any]
-Inner: TypeAlias = "tuple[_Kind, Keys, Any, list[Spec]]"
+Inner: TypeAlias = "tuple[Kind, Keys, Any, list[Spec]]"
 Spec: TypeAlias = "Inner | None"
-Node = TypeVar("Node")
 
 _MISSING: Any = object()
 _NUMBERS = "biufc"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kind:
-    """A type of node; ``open`` gives (children, keys, settings), and ``build`` takes them back."""
-
-    cls: type
-    open: Callable[[Any], Opened]
-    build: Callable[[list[Any], Any, Any], Any]
-    show: Callable[[Any, Any, list[str]], str]
-    label: str = "[{!r}]"
-
-    def __reduce__(self) -> tuple[Callable[[type], "_Kind"], tuple[type]]:
-        return _kind_of, (self.cls,)
-
-
-class _Kinds(dict[type, _Kind | None]):
-    """The kind of each type that was met; None for the type of a leaf."""
-
-    def __missing__(self, cls: type) -> _Kind | None:
-        kind = self[cls] = _find_kind(cls)
-        return kind
-
-
-def _find_kind(cls: type) -> _Kind | None:
-    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        return _namedtuple_kind(cls)
-    if is_dataclass(cls) and not issubclass(cls, (tuple, list, dict)):
-        return _dataclass_kind(cls)
-    return None
-
-
-def _kind_of(cls: type) -> _Kind:
-    """Find the kind of a class again, for a treedef that comes out of a pickle."""
-    kind = _KINDS[cls]
-    if kind is None:
-        what = f"a treedef has a node of type {cls.__name__}, which is no registered node here."
-        raise fail(StructureError, what, "call tree.register_node where the class is defined.")
-    return kind
-
-
-def _namedtuple_kind(cls: Any) -> _Kind:
-    names = cls._fields
-
-    def show(keys: Any, settings: Any, parts: list[str]) -> str:
-        return _show_fields(cls, keys, (), parts)
-
-    return _Kind(
-        cls,
-        lambda node: (node, names, None),
-        lambda children, keys, settings: cls._make(children),
-        show,
-        ".{}",
-    )
-
-
-def _dataclass_kind(cls: Any) -> _Kind:
-    static = tuple(f.name for f in fields(cls) if f.metadata.get("static", False))
-    names = tuple(f.name for f in fields(cls) if f.name not in static)
-
-    def open_node(node: Any) -> Opened:
-        children = [getattr(node, name) for name in names]
-        settings = tuple([(name, getattr(node, name)) for name in static]) if static else ()
-        return children, names, settings
-
-    def build(children: list[Any], keys: Any, settings: Any) -> Any:
-        # Neither __init__ nor a frozen class's own __setattr__: a leaf may be anything here.
-        node = object.__new__(cls)
-        for name, child in zip(names, children):
-            object.__setattr__(node, name, child)
-        for name, value in settings:
-            object.__setattr__(node, name, value)
-        return node
-
-    def show(keys: Any, settings: Any, parts: list[str]) -> str:
-        return _show_fields(cls, keys, settings, parts)
-
-    return _Kind(cls, open_node, build, show, ".{}")
-
-
-def _show_dict(keys: Any, settings: Any, parts: list[str]) -> str:
-    return f"{{{', '.join([f'{k!r}: {p}' for k, p in zip(keys, parts)])}}}"
-
-
-def _show_defaultdict(keys: Any, settings: Any, parts: list[str]) -> str:
-    factory = getattr(settings, "__name__", repr(settings))
-    return f"defaultdict({factory}, {_show_dict(keys, settings, parts)})"
-
-
-def _show_fields(cls: type, keys: Any, settings: Any, parts: list[str]) -> str:
-    children = [f"{key}={part}" for key, part in zip(keys, parts)]
-    statics = [f"{name}={value!r}" for name, value in settings]
-    return f"{cls.__name__}({', '.join(children + statics)})"
-
-
-_KINDS = _Kinds()
-for _kind in (
-    _Kind(
-        list,
-        lambda node: (node, None, None),
-        lambda children, keys, settings: children,
-        lambda keys, settings, parts: f"[{', '.join(parts)}]",
-    ),
-    _Kind(
-        tuple,
-        lambda node: (node, None, None),
-        lambda children, keys, settings: tuple(children),
-        lambda keys, settings, parts: f"({', '.join(parts)}{',' * (len(parts) == 1)})",
-    ),
-    _Kind(
-        dict,
-        lambda node: (node.values(), tuple(node), None),
-        lambda children, keys, settings: dict(zip(keys, children)),
-        _show_dict,
-    ),
-    _Kind(
-        OrderedDict,
-        lambda node: (node.values(), tuple(node), None),
-        lambda children, keys, settings: OrderedDict(zip(keys, children)),
-        lambda keys, settings, parts: f"OrderedDict({_show_dict(keys, settings, parts)})",
-    ),
-    _Kind(
-        defaultdict,
-        lambda node: (node.values(), tuple(node), node.default_factory),
-        lambda children, keys, settings: defaultdict(settings, zip(keys, children)),
-        _show_defaultdict,
-    ),
-    _Kind(
-        NoneType,
-        lambda node: ((), None, None),
-        lambda children, keys, settings: None,
-        lambda keys, settings, parts: "None",
-    ),
-):
-    _KINDS[_kind.cls] = _kind
-_BUILT_IN = frozenset(_KINDS)
-_REGISTERED: set[type] = set()
-
-
-def register_node(
-    cls: type[Node],
-    flatten: Callable[[Node], tuple[Iterable[Any], Any]],
-    unflatten: Callable[[Any, tuple[Any, ...]], Node],
-) -> None:
-    """Make the instances of a class nodes, whose children are leaves or nodes in turn.
-
-    Parameters
-    ----------
-    cls : type
-        The class itself; subclasses are registered on their own.
-    flatten : callable
-        ``flatten(obj) -> (children, aux)``. What is in ``aux`` is compared with ``==`` when
-        structures are, and belongs to the treedef.
-    unflatten : callable
-        ``unflatten(aux, children) -> obj``. The children may be anything, not only arrays: it
-        should neither check nor convert them.
-
-    Raises
-    ------
-    ArgumentError
-        If `cls` is no class, or is a node already.
-
-    Examples
-    --------
-    >>> class Interval:
-    ...     def __init__(self, low, high):
-    ...         self.low, self.high = low, high
-    >>> register_node(Interval, lambda i: ((i.low, i.high), None), lambda aux, c: Interval(*c))
-    >>> leaves([Interval(1.0, 2.0), 3.0])
-    [1.0, 2.0, 3.0]
-    >>> unregister_node(Interval)
-    """
-    if not isinstance(cls, type):
-        what = f"tree.register_node needs a class, but got {cls!r}."
-        raise fail(ArgumentError, what, "write register_node(MyClass, flatten, unflatten).")
-    if cls in _BUILT_IN or cls in _REGISTERED:
-        what = f"{cls.__name__} is a registered node already."
-        raise fail(ArgumentError, what, "register a class once, where it is defined.")
-
-    def open_node(node: Node) -> Opened:
-        children, aux = flatten(node)
-        return tuple(children), None, aux
-
-    def show(keys: Any, settings: Any, parts: list[str]) -> str:
-        aux = "" if settings is None else f"[{settings!r}]"
-        return f"{cls.__name__}{aux}({', '.join(parts)})"
-
-    _KINDS[cls] = _Kind(cls, open_node, lambda children, _, aux: unflatten(aux, (*children,)), show)
-    _REGISTERED.add(cls)
-
-
-def unregister_node(cls: type) -> None:
-    """Undo `register_node`.
-
-    Parameters
-    ----------
-    cls : type
-        A class that was registered.
-
-    Raises
-    ------
-    ArgumentError
-        If `cls` was not registered.
-
-    Examples
-    --------
-    >>> class Box:
-    ...     pass
-    >>> register_node(Box, lambda box: ((), None), lambda aux, children: Box())
-    >>> unregister_node(Box)
-    >>> structure(Box())
-    TreeDef(*, 1 leaf)
-    """
-    if cls not in _REGISTERED:
-        what = f"{cls!r} is no class that tree.register_node has registered."
-        raise fail(ArgumentError, what, "pass the class that was registered.")
-    _REGISTERED.remove(cls)
-    del _KINDS[cls]
 
 
 class TreeDef:
@@ -346,7 +125,7 @@ def flatten(tree: PyTree, is_leaf: IsLeaf | None = None) -> tuple[list[Any], Tre
     out: list[Any] = []
     if is_leaf is not None:
         return out, TreeDef(_open_until(is_leaf, tree, out), len(out))
-    kind = _KINDS[type(tree)]
+    kind = KINDS[type(tree)]
     if kind is None:
         return [tree], _LEAF
     return out, TreeDef(_open_all(kind, tree, out), len(out))
@@ -500,11 +279,11 @@ def paths(tree: PyTree) -> list[str]:
     return out
 
 
-def _open_all(kind: _Kind, node: Any, out: list[Any]) -> Inner:
+def _open_all(kind: Kind, node: Any, out: list[Any]) -> Inner:
     children, keys, settings = kind.open(node)
     specs: list[Spec] = []
     for child in children:
-        child_kind = _KINDS[type(child)]
+        child_kind = KINDS[type(child)]
         if child_kind is None:
             out.append(child)
             specs.append(None)
@@ -514,7 +293,7 @@ def _open_all(kind: _Kind, node: Any, out: list[Any]) -> Inner:
 
 
 def _open_until(is_leaf: IsLeaf, node: Any, out: list[Any]) -> Spec:
-    kind = None if is_leaf(node) else _KINDS[type(node)]
+    kind = None if is_leaf(node) else KINDS[type(node)]
     if kind is None:
         out.append(node)
         return None
@@ -674,7 +453,7 @@ def flatten_like(treedef: TreeDef, tree: PyTree, name: str = "the pytree") -> li
     """
     flat = flatten_up_to(treedef, tree, name)
     for index, leaf in enumerate(flat):
-        if _KINDS[type(leaf)] is not None:
+        if KINDS[type(leaf)] is not None:
             mismatch = _Mismatch(f"a leaf against {_describe(leaf)}", paths(treedef)[index])
             raise mismatch.error(name)
     return flat
@@ -770,7 +549,7 @@ def _match(spec: Inner, node: Any, out: list[Any]) -> None:
 
 
 def _spread(spec: Spec, prefix: PyTree, out: list[Any]) -> None:
-    if prefix is None or _KINDS[type(prefix)] is None:
+    if prefix is None or KINDS[type(prefix)] is None:
         out.extend([prefix] * _count(spec))
         return
     if spec is None:
@@ -809,7 +588,7 @@ def _in_order(keys: Keys, other: Keys, children: Collection[Any]) -> Collection[
 
 
 def _describe(node: Any) -> str:
-    kind = _KINDS[type(node)]
+    kind = KINDS[type(node)]
     if kind is not None:
         return _describe_node(kind, len(kind.open(node)[0]))
     if hasattr(node, "shape") and hasattr(node, "dtype"):
@@ -817,7 +596,7 @@ def _describe(node: Any) -> str:
     return f"a leaf of type {type(node).__name__}"
 
 
-def _describe_node(kind: _Kind, length: int) -> str:
+def _describe_node(kind: Kind, length: int) -> str:
     return "None" if kind.cls is NoneType else f"{kind.cls.__name__} of length {length}"
 
 

@@ -14,6 +14,7 @@ from funcgrad.batch import Batch
 from funcgrad.broadcasting import restore
 from funcgrad.core import Primitive, Tracer
 from funcgrad.forward import Forward
+from funcgrad.handles import snapshot
 from funcgrad.nans import FIX_RULE, check_made, inside_rule, is_watching, without_warnings
 from funcgrad.origins import NotedEdge, NotedTape
 from funcgrad.reverse import Tape, TapeTracer
@@ -95,7 +96,10 @@ def _pull(cts: list[Any], owned: bytearray, parent: int, ct: Any, noted: NotedEd
     """Do what the walk does with an edge, zeros kept zero, and look at what is handed on."""
     before = cts[parent]
     if noted.fix is ACCUMULATES:  # adds by itself: a read, or a custom rule, which looks at its own
-        before = copy.copy(before) if isinstance(before, (np.ndarray, list)) else before
+        if isinstance(before, Tracer):
+            before = snapshot(before)
+        elif isinstance(before, (np.ndarray, list)):
+            before = copy.copy(before)
         noted.pull(cts, owned, parent, ct, noted.kept)
         check_made(f"the backward pass of `{noted.name}`", (ct, before), cts[parent], FIX_RULE)
         return

@@ -41,15 +41,19 @@ def rows(sample: Any, spread: Any) -> list[Any]:
 
 
 def _logsumexp(sample: Any, spread: Any) -> list[Any]:
-    fun = importlib.import_module("funcgrad.scipy.special").logsumexp
+    mirrors = importlib.import_module("funcgrad.scipy.special")
+    options: list[tuple[str, dict[str, Any]]] = [
+        *[("logsumexp", {"keepdims": keepdims}) for keepdims in (False, True)],
+        *[(name, {}) for name in ("softmax", "log_softmax")],
+    ]
     return [
         sample(
-            lambda x, axis=axis, keepdims=keepdims: fun(x, axis=axis, keepdims=keepdims),
+            partial(getattr(mirrors, name), axis=axis, **settings),
             (spread((3, 4), -1.93, 1.97),),
-            of="logsumexp",
+            of=name,
         )
         for axis in (None, 0, (0, 1))
-        for keepdims in (False, True)
+        for name, settings in options
     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from funcgrad import grad, hessian, jvp, stop_gradient, tree, vjp, vmap
+from funcgrad import custom_vjp, grad, hessian, jvp, stop_gradient, tree, vjp, vmap
 from funcgrad.errors import LeakedTracerError, TracerConversionError, UnsupportedError
 from funcgrad.primitives import families
 from tests import strategies
@@ -88,6 +88,37 @@ def test_broadcasting_within_examples_is_that_of_numpy(arrays):
         for k in range(3):
             x, y, z = [a[k] if m else a for a, m in zip(mapped, which, strict=True)]
             assert np.allclose(got[k], x * y - z)
+
+
+NUMBERS_AND_SHARED = [
+    *[2, 2.5, np.float64(2.5), np.float32(2.5), np.array(2.5), np.arange(1.0, 4.0)],
+    *[np.arange(1, 4), np.ones((2, 3)), np.ones((2, 1)), np.ones((3, 2)), True],
+]
+
+
+@pytest.mark.parametrize("other", NUMBERS_AND_SHARED, ids=repr)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("op", [*"+-*/@", "**", "<", "<=", ">", ">=", "=="])
+def test_operators_with_what_all_examples_share_are_a_loop(op, dtype, other):
+    rows = np.arange(1, 7).reshape(2, 3).astype(dtype)
+    for xs in (rows, rows[:, 0], rows[:, None, :] * np.ones((2, 1), dtype)):
+        for code in (f"x {op} y", f"y {op} x"):
+            f = eval(f"lambda x, y: {code}")
+            try:
+                expected = [f(x, other) for x in xs]
+            except (TypeError, ValueError):
+                continue
+            got = vmap(lambda x, f=f: f(x, other))(xs)
+            assert got.dtype == np.stack(expected).dtype
+            assert np.allclose(got, np.stack(expected))
+
+
+@pytest.mark.parametrize("op", [*"+-*/", "<", ">="])
+def test_operators_among_examples_of_different_rank_are_a_loop(op):
+    f = eval(f"lambda x, y: (x {op} y, y {op} x)")
+    matrices = np.arange(1.0, 13).reshape(2, 3, 2)
+    for other in (COLUMN[:2], matrices[:, 0], matrices[:, :, :1], matrices):
+        assert_is_a_loop(f, matrices, other)
 
 
 def test_python_numbers_are_weak():
@@ -284,6 +315,67 @@ def test_dead_branch_over_a_function_of_matrices_is_like_a_loop():
     for k in range(3):
         assert np.allclose(got[0][k], rows[k][0], equal_nan=True)
         assert np.allclose(got[1][k], rows[k][1], equal_nan=True)
+
+
+def outer_by_row(w, x, dead):
+    """Return a loss whose gradient is an outer product: of x with zeros if the example is dead."""
+    return np.sum(np.where(dead, 0.0, np.tanh(x @ w)) * np.arange(1.0, 41.0))
+
+
+def outer_by_column(w, x, dead):
+    return outer_by_row(w.T, x, dead)
+
+
+def outer_by_matvec(w, x, dead):
+    return np.sum(np.where(dead, 0.0, np.tanh(w.T @ x)) * np.arange(1.0, 41.0))
+
+
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e300, 1e-300]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", [outer_by_row, outer_by_column, outer_by_matvec])
+@pytest.mark.parametrize("special", SPECIAL)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the loss itself: inf - inf
+def test_large_gradients_of_examples_are_those_of_a_loop_at_special_points(
+    loss, special, dtype, rng
+):
+    w = 0.1 * rng.normal(size=(40, 32) if loss is outer_by_column else (32, 40)).astype(dtype)
+    x = rng.normal(size=(16, 32)).astype(dtype)
+    x[3, 5] = x[4, 5] = special
+    dead = np.arange(16) % 2 == 0  # example 4, not 3
+    got = vmap(grad(loss), in_axes=(None, 0, 0))(w, x, dead)
+    expected = np.stack([grad(loss)(w, *row) for row in zip(x, dead, strict=True)])
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got, expected, rtol=1e-12 if dtype is np.float64 else 1e-5)
+    assert not got[4].any()
+    assert np.isfinite(got[5]).all()
+
+
+def test_large_outer_products_of_examples_are_those_of_numpy(rng):
+    for m, n in [(40, 30), (1, 300), (300, 1), (3, 3)]:
+        x, y = rng.normal(size=(2, 16, m)), rng.normal(size=(16, n))
+        assert np.array_equal(vmap(np.outer)(x[0], y), x[0][:, :, None] * y[:, None, :])
+        mixed = vmap(np.outer)(x[0].astype(np.float32), y)
+        assert np.array_equal(mixed, x[0].astype(np.float32)[:, :, None] * y[:, None, :])
+
+
+def test_a_large_product_that_is_written_into_is_searched_for_nan_again(rng):
+    @custom_vjp
+    def scaled(w, x):
+        return np.sum(w * x[:, None])
+
+    def backward(residuals, ct):
+        g = np.outer(residuals * ct, np.ones(40))
+        g[0, 0] = np.sum(residuals * 0 / 0)
+        return g, None
+
+    scaled.defvjp(lambda w, x: (scaled(w, x), x), backward)
+    w, x = rng.normal(size=(32, 40)), rng.normal(size=(16, 32))
+    with np.errstate(invalid="ignore"):
+        got = vmap(grad(scaled), in_axes=(None, 0))(w, x)
+    assert np.isnan(got[:, 0, 0]).all()
+    assert np.isfinite(got[:, 1:]).all()
 
 
 def test_vjp_of_a_vmapped_function_adds_up_what_is_shared():

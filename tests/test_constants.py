@@ -371,3 +371,17 @@ def test_the_checksum_takes_empty_and_zero_dimensional_arrays():
 def test_the_checksum_tells_minus_zero_and_nans_apart_by_their_bytes():
     assert checksum(np.array([0.0])) != checksum(np.array([-0.0]))
     assert checksum(np.full(3, np.nan)) == checksum(np.full(3, np.nan))
+
+
+def test_an_argument_of_up_to_a_megabyte_counts_as_it_was():
+    x = np.full(LARGE, 2.0)
+
+    def loss(y):
+        z = y * y
+        x[:] = 0
+        return np.sum(z)
+
+    np.testing.assert_array_equal(grad(loss)(x), 4.0)
+    x = np.full(200_000, 2.0)
+    with pytest.raises(MutatedConstantError):
+        grad(loss)(x)

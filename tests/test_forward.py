@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
-from funcgrad import grad, hvp, jvp, linearize, vjp, vmap
+from funcgrad import grad, hvp, jvp, linearize, stop_gradient, vjp, vmap
 from funcgrad.errors import (
     ArgumentError,
     FuncgradError,
@@ -250,6 +252,165 @@ def test_real_and_complex_arguments_together(push):
     assert np.isclose(tangent, expected)
 
 
+# --- arithmetic with numbers, where a tangent may owe a factor -----------------------------------
+
+STEPS = [
+    *[
+        "x * 0.5",
+        "2 * x",
+        "x / 3",
+        "1 - x",
+        "x - 2",
+        "x + 1",
+        "-x",
+        "2 / x",
+        "x**2",
+        "x**3",
+        "x**0.5",
+    ],
+    *[
+        "x * x",
+        "x * y",
+        "x + y",
+        "y - x",
+        "x / y",
+        "y / x",
+        "np.sin(x)",
+        "np.multiply(3, x)",
+        "x * w",
+    ],
+    *[
+        "x + x",
+        "w - x",
+        "np.maximum(x, y)",
+        "np.arctan2(y, x)",
+        "x**y",
+        "np.subtract(x, 0.5)",
+        "x @ x + x",
+    ],
+    *["x * 1e-20 * 1e20", "x / 1e30 / 1e-30", "x * 2000 * 0.0005", "np.abs(x)", "np.cumsum(x)"],
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.booleans()), max_size=12), st.booleans())
+def test_random_arithmetic_has_the_tangents_of_reverse_mode(steps, single):
+    lines = [f"{'x' if into_x else 'y'} = 0.3 + np.abs({step}) / 4" for step, into_x in steps]
+    body = "\n    ".join([*lines, "return x * 0.5 + y, y"])
+    scope = {"np": np, "w": np.array([2.0, 3.0, 0.5])}
+    exec(f"def program(x, y):\n    {body}\n", scope)
+    program = scope["program"]
+    primals = (X, X[::-1].copy())
+    tangents = (V, np.array([0.5, 0.0, 2.0]))
+    if single:
+        primals, tangents = [
+            tuple([t.astype(np.float32) for t in ts]) for ts in (primals, tangents)
+        ]
+        scope["w"] = scope["w"].astype(np.float32)
+    out, pushed = jvp(program, primals, tangents)
+    values, pullback = vjp(program, *primals)
+    tolerance = 1e-3 if single else 1e-9
+    for i in range(2):
+        assert np.array_equal(out[i], values[i])
+        assert pushed[i].dtype == out[i].dtype
+        ct = [np.zeros(3, out[0].dtype), np.zeros(3, out[0].dtype)]
+        for k in range(3):
+            ct[i][k] = 1
+            slope = sum([g @ t for g, t in zip(pullback(tuple(ct)), tangents, strict=True)])
+            assert abs(pushed[i][k] - slope) <= tolerance * (1 + abs(slope))
+            ct[i][k] = 0
+
+
+SHAPES = [(), (1,), (3,), (2, 3), (2, 1), (1, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("other", SHAPES)
+@pytest.mark.parametrize("op", [*"+-*/", "**"])
+def test_operators_broadcast_tangents_as_values(op, shape, other, rng):
+    primals = rng.uniform(1, 2, shape), rng.uniform(1, 2, other)
+    tangents = rng.normal(size=shape), rng.normal(size=other)
+    for scales in ("", "0.5 * "):
+        f = eval(f"lambda x, y: ({scales}x) {op} y")
+        out, whole = jvp(f, primals, tangents)
+        parts = [
+            jvp(lambda x, f=f: f(x, primals[1]), primals[:1], tangents[:1]),
+            jvp(lambda y, f=f: f(primals[0], y), primals[1:], tangents[1:]),
+        ]
+        step = 1e-6
+        ahead, behind = [
+            f(*[x + h * t for x, t in zip(primals, tangents, strict=True)]) for h in (step, -step)
+        ]
+        assert whole.shape == out.shape == f(*primals).shape
+        assert np.allclose(whole, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-8)
+        assert np.allclose(whole, parts[0][1] + parts[1][1])
+        assert all(
+            [part[1].shape == out.shape and part[1].flags.writeable for part in parts if out.shape]
+        )
+
+
+@pytest.mark.parametrize("c", [0.0, -0.0, np.inf, np.nan, 1e-320, 1e300, -1e-3, 1000.0, 10**30])
+@pytest.mark.parametrize("x", [X, np.float64(0.5), X.astype(np.float32)[:, None]], ids=repr)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the values themselves
+def test_a_factor_of_any_size(c, x):
+    for f in (
+        *[lambda x: x * c, lambda x: c * x, lambda x: x * 0.5 * c, lambda x: x * c * 2.0],
+        *[lambda x: x / c, lambda x: x / c / 2.0, lambda x: x / 0.25 / c, lambda x: -(x * c)],
+    ):
+        try:
+            expected = f(x)  # f is linear
+        except ZeroDivisionError:
+            continue
+        got = jvp(f, (x,), (x,))[1]
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_a_long_double_keeps_its_precision():
+    third = np.longdouble(1) / 3
+    x = np.array([third])
+    _, tangent = jvp(lambda x: x * 0.1 * 3.0 / 7.0, (x,), (x,))
+    assert tangent[0] == x[0] * 0.1 * 3.0 / 7.0
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the dead branches
+def test_dead_branches_of_arithmetic_have_no_nan():
+    x, v = np.array([-1.0, 0.0, 2.0]), np.ones(3)
+    for branch in (
+        *[lambda x: 3 / (2 * x), lambda x: (x + 1) / x, lambda x: x / x, lambda x: 0.5 * x**-1],
+        *[lambda x: np.sqrt(2 * x) / 2, lambda x: np.log(x / 3) * (x * 0.5), lambda x: x * np.inf],
+    ):
+        f = lambda x: np.where(x > 0, branch(x), 0.0)  # noqa: B023, E731
+        _, tangent = jvp(f, (x,), (v,))
+        assert np.array_equal(tangent[:2], [0, 0])
+        assert np.isclose(tangent[2], vjp(f, x)[1](v)[0][2])
+
+
+def test_a_write_into_a_multiple_leaves_the_tangent_of_the_argument():
+    def f(x):
+        y = 2 * x
+        z = -y
+        y[0] = x[1] * 3
+        z += x
+        return x * 1.0, y, z
+
+    _, (x, y, z) = jvp(f, (X,), (V,))
+    assert np.array_equal(x, V)
+    assert np.array_equal(y, [3 * V[1], 2 * V[1], 2 * V[2]])
+    assert np.array_equal(z, -V)
+
+
+def test_multiples_under_other_transforms():
+    def f(x):
+        return 0.5 * np.sum((2 * x - x / 4) ** 2 * x * 3)
+
+    expected = 3 * 1.75**2 * 3 * X * V  # second derivative of 1.5 (1.75 x)^2 x
+    assert np.allclose(jvp(grad(f), (X,), (V,))[1], expected)
+    assert np.allclose(grad(lambda x: jvp(f, (x,), (V,))[1])(X), expected)
+    rows = np.stack([V, X])
+    assert np.allclose(vmap(lambda v: jvp(grad(f), (X,), (v,))[1])(rows)[0], expected)
+    assert np.allclose(jvp(lambda x: jvp(f, (x,), (V,))[1], (X,), (V,))[1], expected @ V)
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 
@@ -281,6 +442,21 @@ def test_two_outputs_do_not_share_their_tangent():
     _, (a, b) = jvp(lambda x: (x + 0, x), (X,), (V,))
     a[:] = 99
     assert np.array_equal(b, V)
+
+
+@both
+def test_no_two_results_share_memory_nor_with_what_the_function_kept(push):
+    kept = []
+
+    def f(x):
+        y = np.sin(x)
+        kept.append(stop_gradient(y))
+        return x, x, y, y, y.reshape(3, 1), x + 1.0, y * 2.0, -y, y.T
+
+    out, tangents = push(f, (X,), (V,))
+    arrays = [*out, *tangents, *kept, X, V]
+    for i, a in enumerate(arrays):
+        assert not any([np.shares_memory(a, b) for b in arrays[:i]])
 
 
 @both

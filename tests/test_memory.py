@@ -9,8 +9,10 @@ import weakref
 import numpy as np
 import pytest
 
-from funcgrad import grad, value_and_grad, vjp
+from funcgrad import grad, hvp, jvp, linearize, value_and_grad, vjp, vmap
 from funcgrad.backward import each_edge
+from funcgrad.core import HANDLERS
+from funcgrad.primitives import writing
 
 N = 20_000  # entries of an array: 160 kB, far above the size of a node
 ARRAY = 8 * N
@@ -275,6 +277,82 @@ def test_the_memory_of_a_loop_that_reads_entries_grows_with_their_number(fun):
     more, _, result = peak(lambda: grad(fun)(x))
     assert more < 15 * fewer
     assert np.array_equal(result, 2 * x)
+
+
+def writes_rows(x):
+    y = np.zeros_like(x)
+    for i in range(len(x)):
+        y[i] = np.sin(x[i])
+    return y
+
+
+def writes_rows_it_reads(x):
+    y = np.zeros_like(x)
+    for i in range(len(x)):
+        y[i] = y[i - 1] * 0.5 + x[i] * x[0]
+    return y
+
+
+def writes_numbers(x):
+    y = np.zeros_like(x)
+    for i in range(len(x)):
+        y[i, 1] = x[i, 0] ** 2
+        y[i, 0] += y[i, 1]
+    return y
+
+
+def energy(fun):
+    return lambda x: np.sum(fun(x) ** 2)
+
+
+AT_ONCE = {
+    "jvp": lambda f, x, v: jvp(f, (x,), (v,))[1],
+    "hvp": lambda f, x, v: hvp(energy(f), (x,), (v,)),
+    "vmap": lambda f, x, v: vmap(f)(np.stack([x, v]))[0],
+    "vmap of grad": lambda f, x, v: vmap(grad(energy(f)))(np.stack([x, v]))[0],
+    "vmap of jvp": lambda f, x, v: vmap(lambda x, v: jvp(f, (x,), (v,))[1])(
+        np.stack([x, v]), np.stack([v, x])
+    )[0],
+    "vmap of hvp": lambda f, x, v: vmap(lambda v: hvp(energy(f), (x,), (v,)))(np.stack([v, x]))[0],
+    "pushforward": lambda f, x, v: linearize(f, x)[1](v),
+    "vmap of vmap": lambda f, x, v: vmap(vmap(f))(np.stack([x, v])[:, None])[0, 0],
+    "third order": lambda f, x, v: jvp(lambda x: hvp(energy(f), (x,), (v,)), (x,), (v,))[1],
+}
+PLAIN = {  # the same by grad, vjp and central differences
+    "jvp": lambda f, x, v: (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6,
+    "hvp": lambda f, x, v: slope(grad(energy(f)), x, v),
+    "vmap": lambda f, x, v: f(x),
+    "vmap of grad": lambda f, x, v: grad(energy(f))(x),
+}
+PLAIN |= {"pushforward": PLAIN["jvp"], "vmap of jvp": PLAIN["jvp"], "vmap of hvp": PLAIN["hvp"]}
+PLAIN |= {"vmap of vmap": PLAIN["vmap"]}
+
+
+def slope(g, x, v):
+    return (g(x + 1e-6 * v) - g(x - 1e-6 * v)) / 2e-6
+
+
+@pytest.mark.parametrize("fun", [writes_rows, writes_rows_it_reads, writes_numbers])
+@pytest.mark.parametrize("transform", AT_ONCE)
+def test_a_loop_that_writes_rows_copies_the_array_a_few_times(transform, fun, monkeypatch, rng):
+    x, v = rng.uniform(0.1, 0.9, (2, 24, 2))
+    expected = PLAIN.get(transform)
+    large = []
+
+    def counted(primitive):
+        def compute(x, *args, _fun=primitive.fun, **settings):
+            result = _fun(x, *args, **settings)
+            large.append(result.size >= 48)
+            return result
+
+        return compute
+
+    for primitive in (writing.put, HANDLERS["scatter"]):
+        monkeypatch.setattr(primitive, "fun", counted(primitive))
+    got = AT_ONCE[transform](fun, x, v)
+    if expected is not None:
+        assert np.allclose(got, expected(fun, x, v), rtol=1e-5, atol=1e-6)
+    assert sum(large) <= 24  # and not for each of the 24 rows, several times
 
 
 def test_the_number_of_nodes_is_the_number_of_operations():

@@ -17,6 +17,7 @@ from funcgrad.backward import (
     is_basic,
     is_free,
 )
+from funcgrad.errors import MutatedConstantError
 from funcgrad.primitives.families import elementwise, primitive
 from funcgrad.reverse import Tape, TapeTracer
 from funcgrad.testing import check_grads
@@ -206,6 +207,61 @@ def test_a_broadcast_cotangent_is_summed_exactly_where_it_was_stretched():
     grads = grad(lambda a, b: np.sum(a * b * X), (0, 1))(np.ones(1), M)
     assert grads[0].tolist() == [np.sum(M * X)]
     np.testing.assert_array_equal(grads[1], np.ones((2, 1)) * X)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (40, 1), (1, 30), (30,)])
+@pytest.mark.parametrize(
+    "op", [np.multiply, np.divide, np.subtract, lambda a, b: np.divide(b, a) * 1.0]
+)
+def test_a_broadcast_argument_gets_the_sum_over_its_copies(op, shape, dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(1, 2, (40, 30)).astype(dtype), rng.uniform(1, 2, shape).astype(dtype)
+
+    def loss(a, b):
+        return np.sum(np.sin(op(a, b)))
+
+    found, summed = grad(loss, 1)(a, b), grad(loss, 1)(a, np.broadcast_to(b, a.shape))
+    axes = tuple(range(2 - b.ndim)) + tuple(
+        [i for i in range(2) if i >= 2 - b.ndim and b.shape[i - 2 + b.ndim] == 1]
+    )
+    expected = np.sum(summed.astype(float), axes).reshape(shape)
+    tolerance = 1e-11 if dtype == "float64" else 1e-4
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    assert found.dtype == dtype
+    assert np.shape(found) == shape
+
+
+def test_a_broadcast_factor_of_a_dead_branch_stays_finite():
+    x, s = np.array([0.0, 1.0, 2.0]), 3.0
+
+    def loss(x, s):
+        return np.sum(np.where(x > 0, np.log(x) * s, 0) + np.where(x > 0, s / x, 0))
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = grad(loss, (0, 1))(x, s)
+    assert found[0].tolist() == [0, 0, 1.5 - 0.75]
+    assert found[1] == pytest.approx(np.log(2) + 1.5)  # at 1 and 2: log x + 1 / x
+
+
+def test_a_large_constant_times_a_number_that_changes_raises():
+    constant = np.ones(200_000)
+
+    def loss(s):
+        y = constant * s
+        constant[0] = 0
+        return np.sum(y)
+
+    with pytest.raises(MutatedConstantError):
+        grad(loss)(2.0)
+
+
+def test_reading_adds_to_no_cotangent_that_someone_else_has():
+    cts = LONG[:2].copy(), np.float64(1.0)
+    pulled = vjp(lambda x: (x, x[0]), np.ones(2))[1]
+    for _ in range(2):
+        assert pulled(cts)[0].tolist() == [LONG[0] + 1, LONG[1]]
+    assert cts[0].tolist() == LONG[:2].tolist()
 
 
 # --- random programs -----------------------------------------------------------------------------

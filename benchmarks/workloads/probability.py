@@ -3,6 +3,9 @@
 Next file: networks.py.
 """
 
+import importlib
+import importlib.util
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,25 @@ def softmax_by_hand(x: Array, t: Array) -> tuple[Any, Array]:
     y /= np.sum(y)
     value = y @ t
     return value, y * (t - value)
+
+
+@cache
+def _own(module: str, name: str) -> Any:
+    """Return a library's own function, imported when the library runs."""
+    return getattr(importlib.import_module(module), name)
+
+
+def _torch_logsumexp(torch: Any, x: Any) -> Any:
+    return torch.logsumexp(x, 0)
+
+
+def _torch_softmax(torch: Any, x: Any, t: Any) -> Any:
+    return (torch.softmax(x, 0) * t).sum()
+
+
+def _weighted(module: str) -> Any:
+    """Return the program with the softmax of a module."""
+    return lambda xp, x, t: xp.sum(_own(module, "softmax")(x, 0) * t)
 
 
 def logistic(xp: Any, w: Any, x: Any, t: Any) -> Any:
@@ -99,24 +121,55 @@ def _mixture(rng: np.random.Generator, size: int) -> Arrays:
     return weights, means, 0.1 * scales, rng.normal(size=(size, 8))
 
 
+WITHOUT_SCIPY = {} if importlib.util.find_spec("scipy") else {"funcgrad": "SciPy is missing"}
+
 WORKLOADS = (
     Workload(
-        "log-sum-exp",
+        "log-sum-exp, spelled out",
         logsumexp,
         logsumexp_by_hand,
         data=_vector,
         sizes=(100, 10_000, 1_000_000),
         quick=10,
-        written={"torch": lambda torch, x: torch.logsumexp(x, 0)},
+        written={"torch": _torch_logsumexp},
     ),
     Workload(
-        "softmax",
+        "log-sum-exp, one call",
+        logsumexp,
+        logsumexp_by_hand,
+        data=_vector,
+        sizes=(100, 10_000, 1_000_000),
+        quick=10,
+        written={
+            "funcgrad": lambda xp, x: _own("funcgrad.scipy.special", "logsumexp")(x, 0),
+            "autograd": lambda xp, x: _own("autograd.scipy.special", "logsumexp")(x, 0),
+            "jax": lambda xp, x: _own("jax.scipy.special", "logsumexp")(x, 0),
+            "torch": _torch_logsumexp,
+        },
+        lacking=WITHOUT_SCIPY,
+    ),
+    Workload(
+        "softmax, spelled out",
         softmax,
         softmax_by_hand,
         data=lambda rng, size: (*_vector(rng, size), *_vector(rng, size)),
         sizes=(100, 10_000, 1_000_000),
         quick=10,
-        written={"torch": lambda torch, x, t: (torch.softmax(x, 0) * t).sum()},
+        written={"torch": _torch_softmax},
+    ),
+    Workload(
+        "softmax, one call",
+        softmax,
+        softmax_by_hand,
+        data=lambda rng, size: (*_vector(rng, size), *_vector(rng, size)),
+        sizes=(100, 10_000, 1_000_000),
+        quick=10,
+        written={
+            "funcgrad": _weighted("funcgrad.scipy.special"),
+            "jax": _weighted("jax.nn"),
+            "torch": _torch_softmax,
+        },
+        lacking=WITHOUT_SCIPY,
     ),
     Workload(
         "logistic regression, 100,000 x 50",

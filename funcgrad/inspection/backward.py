@@ -11,8 +11,8 @@ import numpy as np
 
 from funcgrad.arguments import finish
 from funcgrad.backward import ACCUMULATES, each_edge, has_nan, keep_zero, walk
+from funcgrad.calls import pull_call
 from funcgrad.core import concrete
-from funcgrad.custom import pull_call
 from funcgrad.inspection.ranges import Range, measure
 from funcgrad.inspection.recorder import Recorder
 from funcgrad.inspection.recording import Recording

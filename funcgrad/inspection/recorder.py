@@ -272,6 +272,8 @@ class RecordTracer(TapeTracer):
     def __fused__(self, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Record passes by hand as one operation; who watches sees each of the NumPy code."""
         tape = self._trace
+        if fused.is_row:
+            return NotImplemented  # each layer has a name of its own
         if tape.watch is not None:
             return fused.plain(*args, **settings)
         here, start = tape.calls.here(), perf_counter()

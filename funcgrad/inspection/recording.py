@@ -19,7 +19,7 @@ from funcgrad.arguments import (
     value_of,
 )
 from funcgrad.backward import backward
-from funcgrad.constants import protect, verify
+from funcgrad.constants import ARGUMENT_COPY_BYTES, protect, verify
 from funcgrad.core import Tracer
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.inspection.recorder import Recorder, Watch
@@ -56,7 +56,7 @@ class Recording:
         ]
         self._name_constants(args, kwargs)
         checks: list[Any] = []
-        values = [protect(x, checks) for x in self.inputs.values]
+        values = [protect(x, checks, ARGUMENT_COPY_BYTES) for x in self.inputs.values]
         if watch is not None:
             watch.start(values)
         tracers = [self.tape.named_input(x, name) for x, name in zip(values, self.names)]
@@ -112,7 +112,7 @@ def run_plainly(transform: "Inspection", args: Any, kwargs: Any) -> None:
     keys, _ = transform.choose(args, kwargs)
     inputs = Inputs(transform.fun, transform.verb, keys, args, kwargs)
     checks: list[Any] = []
-    values = [protect(x, checks) for x in inputs.values]
+    values = [protect(x, checks, ARGUMENT_COPY_BYTES) for x in inputs.values]
     tape = Tape()
     try:
         out = inputs.call(transform.fun, [tape.input(x) for x in values])

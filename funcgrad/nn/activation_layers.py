@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from funcgrad.nn import activations
 from funcgrad.nn.activations import Array, Axis
-from funcgrad.nn.layers import Stateless
-from funcgrad.nn.protocol import STATIC
+from funcgrad.nn.fused import Step
+from funcgrad.nn.layers import Stateless, step_without_params
+from funcgrad.nn.protocol import STATIC, Params
 from funcgrad.nn.settings import check_axis, check_number
 
 __all__ = [
@@ -38,6 +39,9 @@ class ReLU(Stateless):
     def function(self, x: Array) -> Array:
         return activations.relu(x)
 
+    def as_step(self, params: Params) -> Step:
+        return step_without_params(self, params, activations.fused_relu)
+
 
 @dataclass(frozen=True)
 class Sigmoid(Stateless):
@@ -53,6 +57,9 @@ class Sigmoid(Stateless):
     def function(self, x: Array) -> Array:
         return activations.sigmoid(x)
 
+    def as_step(self, params: Params) -> Step:
+        return step_without_params(self, params, activations.fused_sigmoid)
+
 
 @dataclass(frozen=True)
 class Tanh(Stateless):
@@ -67,6 +74,9 @@ class Tanh(Stateless):
 
     def function(self, x: Array) -> Array:
         return activations.tanh(x)
+
+    def as_step(self, params: Params) -> Step:
+        return step_without_params(self, params, activations.fused_tanh)
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,9 @@ class Softmax(Stateless):
 
     def function(self, x: Array) -> Array:
         return activations.softmax(x, self.axis)
+
+    def as_step(self, params: Params) -> Step:
+        return step_without_params(self, params, activations.fused_softmax, axis=self.axis)
 
 
 @dataclass(frozen=True)
@@ -244,3 +257,6 @@ class LogSoftmax(Stateless):
 
     def function(self, x: Array) -> Array:
         return activations.log_softmax(x, self.axis)
+
+    def as_step(self, params: Params) -> Step:
+        return step_without_params(self, params, activations.fused_log_softmax, axis=self.axis)

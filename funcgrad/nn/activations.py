@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from funcgrad.nn.fused import Fused, Needs
+from funcgrad.nn.rows import largest, total
 
 __all__ = [
     "elu",
@@ -50,7 +51,7 @@ def relu(x: Array) -> Array:
     >>> relu(np.array([-np.inf, -1.0, 0.0, 2.0, np.inf]))
     array([ 0.,  0.,  0.,  2., inf])
     """
-    return _relu(x)
+    return fused_relu(x)
 
 
 def _relu_plain(x: Array) -> Array:
@@ -73,7 +74,7 @@ def _relu_backward(ct: Array, y: Array) -> Any:
     return (dx,)
 
 
-_relu = Fused(_relu_plain, _relu_forward, _relu_backward)
+fused_relu = Fused(_relu_plain, _relu_forward, _relu_backward)
 
 
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
@@ -271,11 +272,30 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([-1000.0, -40.0, 0.0, 1000.0]))
     array([0.00000000e+00, 4.24835426e-18, 5.00000000e-01, 1.00000000e+00])
     """
+    return fused_sigmoid(x)
+
+
+def _sigmoid_plain(x: Array) -> Array:
     # exp only of what is negative: 1 / (1 + e^-x) for x >= 0, e^x / (1 + e^x) for x < 0. Not
     # exp(-abs(x)): abs has the derivative 0 at 0, and so would the sigmoid.
     negative = x < 0
     e = np.exp(np.where(negative, x, -x))
     return np.where(negative, e, 1) / (1 + e)
+
+
+def _sigmoid_forward(needs: Needs, x: Array) -> Any:
+    negative = x < 0
+    e = np.exp(np.where(negative, x, -x))
+    y = 1 / (1 + e)
+    slope = e * y * y
+    return np.where(negative, e * y, y), slope
+
+
+def _sigmoid_backward(ct: Array, slope: Array) -> Any:
+    return (ct * slope,)
+
+
+fused_sigmoid = Fused(_sigmoid_plain, _sigmoid_forward, _sigmoid_backward)
 
 
 def log_sigmoid(x: Array) -> Array:
@@ -315,7 +335,19 @@ def tanh(x: Array) -> Array:
     >>> tanh(np.array([-1000.0, 0.0, 1000.0]))
     array([-1.,  0.,  1.])
     """
-    return np.tanh(x)
+    return fused_tanh(x)
+
+
+def _tanh_forward(needs: Needs, x: Array) -> Any:
+    y = np.tanh(x)
+    return y, y
+
+
+def _tanh_backward(ct: Array, y: Array) -> Any:
+    return (ct - ct * (y * y),)
+
+
+fused_tanh = Fused(np.tanh, _tanh_forward, _tanh_backward)
 
 
 def softmax(x: Array, axis: Axis = -1) -> Array:
@@ -345,8 +377,28 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     array([[0.25, 0.75],
            [0.5 , 0.5 ]])
     """
+    return fused_softmax(x, axis=axis)
+
+
+def _softmax_plain(x: Array, *, axis: Axis) -> Array:
     e = np.exp(shifted(x, axis))
     return e / e.sum(axis=axis, keepdims=True)
+
+
+def _softmax_forward(needs: Needs, x: Array, *, axis: Axis) -> Any:
+    y = np.exp(_shifted_rows(x, axis))
+    y /= total(y, axis)
+    return y, (y, axis)
+
+
+def _softmax_backward(ct: Array, residuals: Any) -> Any:
+    y, axis = residuals
+    dx = ct * y
+    dx -= y * total(dx, axis)
+    return (dx,)
+
+
+fused_softmax = Fused(_softmax_plain, _softmax_forward, _softmax_backward)
 
 
 def log_softmax(x: Array, axis: Axis = -1) -> Array:
@@ -368,8 +420,26 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
     >>> log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
     """
+    return fused_log_softmax(x, axis=axis)
+
+
+def _log_softmax_plain(x: Array, *, axis: Axis) -> Array:
     x = shifted(x, axis)
     return x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
+
+
+def _log_softmax_forward(needs: Needs, x: Array, *, axis: Axis) -> Any:
+    y = _shifted_rows(x, axis)
+    y -= np.log(total(np.exp(y), axis))
+    return y, (y, axis)
+
+
+def _log_softmax_backward(ct: Array, residuals: Any) -> Any:
+    y, axis = residuals
+    return (ct - np.exp(y) * total(ct, axis),)
+
+
+fused_log_softmax = Fused(_log_softmax_plain, _log_softmax_forward, _log_softmax_backward)
 
 
 def shifted(x: Array, axis: Axis) -> Array:
@@ -379,3 +449,8 @@ def shifted(x: Array, axis: Axis) -> Array:
     if not getattr(x, "size", 1):  # nothing to shift, and no largest entry
         return x
     return x - np.floor(np.max(x, axis=axis, keepdims=True))
+
+
+def _shifted_rows(x: Array, axis: Axis) -> Array:
+    """Do the same with a plain array, quicker for short rows."""
+    return x - np.floor(largest(x, axis)) if x.size else x.copy()

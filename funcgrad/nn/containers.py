@@ -4,6 +4,7 @@ They hand `train`, `rng` and `state` on to the layers that take them; the state 
 entry per layer. Must not know any layer by name. Read next: `activation_layers.py`.
 """
 
+import functools
 from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
+from funcgrad.nn.fused import in_a_row
 from funcgrad.nn.protocol import (
     STATIC,
     Layer,
@@ -20,9 +22,9 @@ from funcgrad.nn.protocol import (
     apply_layer,
     check_layer,
     describe,
+    has_step,
     init_state,
     prepend,
-    takes,
 )
 
 __all__ = ["Residual", "Sequential"]
@@ -104,20 +106,42 @@ class Sequential:
         count = len(self.layers)
         _check_count(self, count, params, state)
         states: Any = [None] * count if state is None else state
-        new = []
-        for i, (layer, layer_params) in enumerate(zip(self.layers, params)):
-            try:
-                if not takes(type(layer)):  # the usual case, without the bookkeeping
-                    x, layer_state = layer.apply(layer_params, x), states[i]
-                else:
+        new: list[State] = []
+        for start, stop in self._runs:
+            if stop - start > 1:
+                y = self._in_a_row(params, x, start, stop)
+                if y is not NotImplemented:
+                    x = y
+                    new += states[start:stop]
+                    continue
+            for i in range(start, stop):
+                layer = self.layers[i]
+                try:
                     x, layer_state = apply_layer(
-                        layer, layer_params, x, state=states[i], train=train, rng=rng
+                        layer, params[i], x, state=states[i], train=train, rng=rng
                     )
-            except (ShapeError, ArgumentError) as error:
-                prepend(f"layer {i} of Sequential: ", error)
-                raise
-            new.append(layer_state)
+                except (ShapeError, ArgumentError) as error:
+                    prepend(f"layer {i} of Sequential: ", error)
+                    raise
+                new.append(layer_state)
         return x if state is None else (x, tuple(new))
+
+    def _in_a_row(self, params: Params, x: Array, start: int, stop: int) -> Array:
+        """Apply layers as one function, or return NotImplemented: one by one they say what is wrong."""
+        layers: Any = self.layers[start:stop]
+        try:
+            return in_a_row(x, [layer.as_step(own) for layer, own in zip(layers, params[start:])])
+        except Exception:
+            return NotImplemented
+
+    @functools.cached_property
+    def _runs(self) -> list[tuple[int, int]]:
+        """Neighbours that can be one node, and all others alone, as `(start, stop)`."""
+        runs: list[tuple[int, int]] = []
+        for i, layer in enumerate(self.layers):
+            joins = i and has_step(type(layer)) and has_step(type(self.layers[i - 1]))
+            runs[-1:] = [(runs[-1][0], i + 1)] if joins else [*runs[-1:], (i, i + 1)]
+        return runs
 
     def __repr__(self) -> str:
         lines = "".join([f"{i}: {layer!r}\n" for i, layer in enumerate(self.layers)])

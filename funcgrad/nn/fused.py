@@ -3,15 +3,16 @@
 A layer written in NumPy costs a node per operation. Where that is what a training step waits for,
 the function gets the two passes of reverse mode by hand as well, for plain arrays: one node, and
 work in place. Whatever is asked beyond (forward mode, vmap, a second derivative) takes the NumPy
-code, so that the passes by hand need to know nothing of transforms. Must not know layers.
+code, so that the passes by hand need to know nothing of transforms. `in_a_row` joins several of them to
+one. Must not know layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Fused"]
+__all__ = ["Fused", "Step", "in_a_row"]
 
-Needs = tuple[bool, ...]
+Needs = Sequence[bool]
 
 
 class Fused:
@@ -45,7 +46,7 @@ class Fused:
     np.float64(4.0)
     """
 
-    __slots__ = ("backward", "forward", "plain")
+    __slots__ = ("backward", "forward", "is_row", "plain")
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Fused:
         self.plain = plain
         self.forward = forward
         self.backward = backward
+        self.is_row = False  # whether `plain` calls functions like this in turn
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         for x in args:
@@ -66,3 +68,68 @@ class Fused:
 
     def __repr__(self) -> str:
         return f"<fused {self.plain.__name__}>"
+
+
+# --- one after the other -------------------------------------------------------------------------
+
+# A function of an array and more: `function(x, *arrays, **settings)`.
+Step = tuple[Fused, tuple[Any, ...], dict[str, Any]]
+
+
+def in_a_row(x: Any, steps: Sequence[Step]) -> Any:
+    """Send `x` through functions, the result of one into the next: one node in all.
+
+    A node costs as long as a pass over a thousand numbers, which is what small layers work on.
+
+    Parameters
+    ----------
+    x : array
+    steps : sequence of (Fused, arrays, settings)
+
+    Returns
+    -------
+    array, or NotImplemented
+        The latter for what is no array, and where a tracer wants to see the functions one by one.
+    """
+    if not hasattr(x, "shape"):
+        return NotImplemented
+    arrays, row, start = [x], [], 0
+    for function, own, settings in steps:
+        arrays += own
+        row.append((function, start, len(arrays), settings))
+        start = len(arrays) - 1
+    return _row(*arrays, row=row)
+
+
+# Each function has its array in the place before its own arrays: that of the last one before, used by then.
+
+
+def _row_plain(*arrays: Any, row: Any) -> Any:
+    values = list(arrays)
+    for function, start, stop, settings in row:
+        values[stop - 1] = function(*values[start:stop], **settings)
+    return values[-1]
+
+
+def _row_forward(needs: Needs, *arrays: Any, row: Any) -> Any:
+    values, needed, kept = list(arrays), list(needs), []
+    for function, start, stop, settings in row:
+        own = needed[start:stop]
+        values[stop - 1], residuals = function.forward(own, *values[start:stop], **settings)
+        needed[stop - 1] = True in own
+        kept.append((function, start, stop, residuals))
+    return values[-1], kept
+
+
+def _row_backward(ct: Any, kept: Any) -> Any:
+    cotangents = [None] * kept[-1][2]
+    for function, start, stop, residuals in reversed(kept):
+        cotangents[start:stop] = function.backward(ct, residuals)
+        ct = cotangents[start]
+        if ct is None:
+            break
+    return cotangents
+
+
+_row = Fused(_row_plain, _row_forward, _row_backward)
+_row.is_row = True

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
 from funcgrad.nn.bias import add_bias, bias_cotangent
-from funcgrad.nn.fused import Fused, Needs
+from funcgrad.nn.fused import Fused, Needs, Step
 from funcgrad.nn.initializers import Initializer, normal, xavier_normal, zeros
 from funcgrad.nn.protocol import (
     SAME_LAYER,
@@ -84,38 +84,44 @@ class Linear:
 
     def apply(self, params: Params, x: Array) -> Array:
         """Map x of shape (..., in_dim) to (..., out_dim)."""
-        shape = (self.in_dim, self.out_dim)
-        if not self.bias:
-            (w,) = check_params(self, params, w=shape)
-            check_last_axis(self, x, self.in_dim)
-            return x @ w
-        # The checks once more where one fails: to find what to say takes longer than to look.
-        if type(params) is not tuple or len(params) != 2 or params[0].shape != shape:
-            params = check_params(self, params, w=shape, b=shape[1:])
-        w, b = params
-        if b.shape != shape[1:] or getattr(x, "shape", ())[-1:] != shape[:1]:
-            check_params(self, params, w=shape, b=shape[1:])
-            check_last_axis(self, x, self.in_dim)
-        result: Array = affine(x, w, b)
+        arrays = self._arrays(params)
+        if getattr(x, "shape", ())[-1:] != (self.in_dim,):
+            check_last_axis(self, x, self.in_dim)  # to find what to say takes longer than to look
+        result: Array = affine(x, *arrays)
         return result
 
+    def as_step(self, params: Params) -> Step:
+        """Say the same as a function with passes of its own."""
+        return affine, self._arrays(params), {}
 
-def _affine(x: Array, w: Array, b: Array) -> Array:
-    return x @ w + b
+    def _arrays(self, params: Params) -> tuple[Array, ...]:
+        shape = (self.in_dim, self.out_dim)
+        if self.bias and type(params) is tuple and len(params) == 2:  # the usual case
+            w, b = params
+            if w.shape == shape and b.shape == shape[1:]:
+                return params
+        shapes = {"w": shape, "b": shape[1:]} if self.bias else {"w": shape}
+        return check_params(self, params, **shapes)
 
 
-def _affine_forward(needs: Needs, x: Array, w: Array, b: Array) -> Any:
-    return add_bias(x @ w, b), (needs, x, w)
+def _affine(x: Array, w: Array, b: Array | None = None) -> Array:
+    return x @ w if b is None else x @ w + b
+
+
+def _affine_forward(needs: Needs, x: Array, w: Array, b: Array | None = None) -> Any:
+    return x @ w if b is None else add_bias(x @ w, b), (needs, x, w)
 
 
 def _affine_backward(ct: Array, residuals: Any) -> Any:
-    (x_needed, w_needed, b_needed), x, w = residuals
-    dx = ct @ w.T if x_needed else None
+    needs, x, w = residuals
+    dx = ct @ w.T if needs[0] else None
     if ct.ndim != 2:  # all axes but the last are samples
         count = math.prod(ct.shape[:-1])
         ct, x = ct.reshape(count, w.shape[1]), x.reshape(count, w.shape[0])
-    dw = x.T @ ct if w_needed else None
-    return dx, dw, bias_cotangent(ct) if b_needed else None
+    dw = x.T @ ct if needs[1] else None
+    if len(needs) == 2:  # without a bias
+        return dx, dw
+    return dx, dw, bias_cotangent(ct) if needs[2] else None
 
 
 affine = Fused(_affine, _affine_forward, _affine_backward)  # y = x @ w + b
@@ -227,6 +233,12 @@ def check_no_params(layer: object, params: Params) -> None:
         raise fail(
             ArgumentError, f"{layer} has no parameters, but got {describe(params)}.", SAME_LAYER
         )
+
+
+def step_without_params(layer: object, params: Params, function: Fused, **settings: Any) -> Step:
+    """Say what a layer without parameters does as a function with passes of its own."""
+    check_no_params(layer, params)
+    return function, (), settings
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ Each returns a scalar, by default the mean; ``reduction="sum"`` gives the sum an
 one by one. Must not know layers. Read next: `classification.py`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from funcgrad.errors import ArgumentError, fail
 from funcgrad.nn.activations import Array
+from funcgrad.nn.fused import Fused, Needs
 from funcgrad.nn.settings import check_number
 from funcgrad.nn.targets import (
     as_array,
@@ -15,6 +18,7 @@ from funcgrad.nn.targets import (
     difference,
     in_dtype_of,
     is_plain,
+    paired,
     reduced,
 )
 
@@ -53,8 +57,34 @@ def mean_squared_error(predictions: Array, targets: Array, *, reduction: str = "
     >>> float(mean_squared_error(np.array([1.0, 4.0]), np.array([1.0, 2.0])))
     2.0
     """
-    error = difference("mean_squared_error", predictions, targets)
-    return reduced(np.square(error), reduction)
+    predictions, targets = paired("mean_squared_error", predictions, targets)
+    if reduction == "mean" and predictions.size:
+        result: Array = squares(predictions, targets, count=predictions.size)
+        return result
+    return reduced(np.square(predictions - targets), reduction)
+
+
+def _squares_plain(predictions: Array, targets: Array, *, count: int) -> Array:
+    squares = np.square(predictions - targets)
+    return squares.mean() if count == squares.size else squares.sum() / count
+
+
+def _squares_forward(needs: Needs, predictions: Array, targets: Array, *, count: int) -> Any:
+    error = predictions - targets
+    flat = error.reshape(-1)
+    if error.dtype == np.float16:  # whose squares add up to more than it can hold
+        flat = flat.astype(np.float32)
+    return error.dtype.type(flat.dot(flat) / count), (needs, error, count)
+
+
+def _squares_backward(ct: Array, residuals: Any) -> Any:
+    needs, error, count = residuals
+    slope = error * (2 / count * ct)
+    return slope if needs[0] else None, -slope if needs[1] else None
+
+
+# sum((y - t)^2) / count
+squares = Fused(_squares_plain, _squares_forward, _squares_backward)
 
 
 def half_squared_error(predictions: Array, targets: Array, *, reduction: str = "mean") -> Array:
@@ -83,11 +113,13 @@ def half_squared_error(predictions: Array, targets: Array, *, reduction: str = "
     >>> float(half_squared_error(np.array([[1.0, 0.0], [0.0, 3.0]]), np.eye(2)))
     1.0
     """
-    squares = np.square(difference("half_squared_error", predictions, targets))
+    predictions, targets = paired("half_squared_error", predictions, targets)
     if reduction == "mean":
-        samples = squares.shape[0] if squares.shape else 1
-        return squares.sum() / (2 * samples)
-    return reduced(squares.sum(axis=tuple(range(1, squares.ndim))) / 2, reduction)
+        samples = predictions.shape[0] if predictions.shape else 1
+        result: Array = squares(predictions, targets, count=2 * samples)
+        return result
+    each = np.square(predictions - targets)
+    return reduced(each.sum(axis=tuple(range(1, each.ndim))) / 2, reduction)
 
 
 def mean_absolute_error(predictions: Array, targets: Array, *, reduction: str = "mean") -> Array:

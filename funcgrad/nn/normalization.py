@@ -13,6 +13,8 @@ from numpy.typing import DTypeLike
 
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.nn.activations import Array
+from funcgrad.nn.bias import bias_cotangent
+from funcgrad.nn.fused import Fused, Needs, Step
 from funcgrad.nn.protocol import (
     STATIC,
     Params,
@@ -21,6 +23,7 @@ from funcgrad.nn.protocol import (
     check_params,
     describe,
 )
+from funcgrad.nn.rows import total
 from funcgrad.nn.settings import check_number, check_positive, check_start
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm"]
@@ -84,7 +87,42 @@ class LayerNorm(_Norm):
     def apply(self, params: Params, x: Array) -> Array:
         """Normalise x of shape (..., features)."""
         scale, shift = self._check(params, x)
-        return _standardised(x, -1, self.eps) * scale + shift
+        return layer_norm(x, scale, shift, eps=self.eps)
+
+    def as_step(self, params: Params) -> Step:
+        """Say the same as a function with passes of its own."""
+        shape = (self.features,)
+        return layer_norm, check_params(self, params, scale=shape, shift=shape), {"eps": self.eps}
+
+
+def _layer_norm_plain(x: Array, scale: Array, shift: Array, *, eps: float) -> Array:
+    return _standardised(x, -1, eps) * scale + shift
+
+
+def _layer_norm_forward(needs: Needs, x: Array, scale: Array, shift: Array, *, eps: float) -> Any:
+    features = len(scale)
+    centred = x - total(x, -1) / features
+    deviation = np.sqrt(total(centred * centred, -1) / features + eps)
+    centred /= deviation
+    return centred * scale + shift, (needs, centred, deviation, scale)
+
+
+def _layer_norm_backward(ct: Array, residuals: Any) -> Any:
+    """Take from the cotangent what mean and variance make of it: section 3 of the paper, transposed."""
+    needs, z, deviation, scale = residuals
+    dx = dscale = None
+    if needs[0]:
+        dx = ct * scale
+        away = total(dx * z, -1) / len(scale)
+        dx -= total(dx, -1) / len(scale)
+        dx -= z * away
+        dx /= deviation
+    if needs[1]:
+        dscale = bias_cotangent((ct * z).reshape(-1, len(scale)))
+    return dx, dscale, bias_cotangent(ct.reshape(-1, len(scale))) if needs[2] else None
+
+
+layer_norm = Fused(_layer_norm_plain, _layer_norm_forward, _layer_norm_backward)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ takes, it says in its signature, and only then it is given it:
            ``init_state() -> state`` and returns ``(y, state)``
 =========  ========================================================================================
 
-`apply_layer` and `init_state` do so for a layer of any kind; containers are written with them. Must
-not know any layer. Read next: `layers.py`.
+`apply_layer` and `init_state` do so for a layer of any kind; containers are written with them. A layer
+that is nothing but a function with passes by hand may say so: ``as_step(params)`` returns a
+`funcgrad.nn.fused.Step`, and neighbours in a `Sequential` become one node of a tape. Must not know any
+layer. Read next: `layers.py`.
 """
 
 import functools
@@ -116,6 +118,16 @@ def takes(cls: type) -> tuple[str, ...]:
     """Return which of state, train and rng the `apply` of a class takes."""
     parameters = inspect.signature(cls.apply).parameters  # type: ignore[attr-defined]
     return tuple([name for name in ("state", "train", "rng") if name in parameters])
+
+
+@functools.cache
+def has_step(cls: type) -> bool:
+    """Tell whether a class has an `as_step` that says what its `apply` does."""
+    for base in cls.__mro__:  # a subclass that changes what it computes has none
+        defined = vars(base)
+        if "as_step" in defined or "apply" in defined or "function" in defined:
+            return "as_step" in defined
+    return False
 
 
 # --- checks that layers share --------------------------------------------------------------------

@@ -33,9 +33,15 @@ def check_reduction(reduction: str) -> None:
 
 def difference(name: str, predictions: Array, targets: Array) -> Array:
     """Return predictions - targets in the dtype of the predictions."""
+    predictions, targets = paired(name, predictions, targets)
+    return predictions - targets
+
+
+def paired(name: str, predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """Return both as arrays of one shape, plain targets in the dtype of the predictions."""
     predictions, targets = as_array(predictions), as_array(targets)
     check_same_shape(name, predictions, targets)
-    return predictions - in_dtype_of(predictions, targets)
+    return predictions, in_dtype_of(predictions, targets)
 
 
 def as_array(x: Any) -> Array:
@@ -58,6 +64,8 @@ def in_dtype_of(x: Array, targets: Array) -> Array:
 def entry_per_row(rows: Array, labels: Array) -> Array:
     """Pick rows[..., label] for each label: shape (..., K) and (...) to (...)."""
     rows, labels = with_index(rows, labels, rows.shape[-1])
+    if rows.ndim == 1:
+        return rows[labels]
     if rows.ndim == 2:
         return rows[np.arange(len(rows)), labels]
     flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])

@@ -29,7 +29,8 @@ def _batch_running(x: Any, run: Any, axis: Any) -> Any:
 
 def _from_the_end(ct: Any, x_shape: Any, axis: Any) -> Any:
     k = 0 if axis is None else axis
-    return np.flip(_cumsum(np.flip(ct, k), axis=k), k).reshape(x_shape)
+    backwards = (slice(None),) * k + (slice(None, None, -1),)  # np.flip takes 3 us
+    return _cumsum(ct[backwards], axis=k)[backwards].reshape(x_shape)
 
 
 _cumsum: Primitive = linear(

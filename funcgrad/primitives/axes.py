@@ -63,8 +63,9 @@ def count(shape: Axes, axes: Axes) -> int:
 
 def spread(ct: Any, x_shape: Axes, axes: Axes) -> Any:
     """Repeat the cotangent (or result) of a reduction over `axes` along them: the transpose of a sum."""
-    ct = ct.reshape(kept_shape(x_shape, axes))
-    if type(ct) is not np.ndarray:
+    if 0 < ct.ndim < len(x_shape):  # a number needs no axes to be repeated along: 0.5 us
+        ct = ct.reshape(kept_shape(x_shape, axes))
+    if not isinstance(ct, (np.ndarray, np.generic)):
         return np.broadcast_to(ct, x_shape)
     out = np.empty(x_shape, ct.dtype)  # 0.7 us; np.broadcast_to takes 6 and gives a read-only view
     out[...] = ct

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.backward import LARGE, TEMPORARY, is_free, times
+from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HANDLERS, Primitive, handle, zero
 from funcgrad.errors import ArgumentError, fail, is_own
 from funcgrad.primitives.guards import guard
@@ -264,6 +265,7 @@ def _elementwise_rule(partial: Any) -> tuple[Any, tuple[str, ...]]:
     else:
         pull = lambda ct, kept: product(ct, partial(*kept))  # noqa: E731
     pull.elementwise = True
+    pull.summed = getattr(partial, "summed", None)
     return pull, names
 
 
@@ -284,7 +286,9 @@ def _scaled(factor: Any) -> Any:
     if factor == 1:
         return None  # the cotangent itself
     if factor == -1:
-        return lambda ct, kept: -ct
+        negated = lambda ct, kept: -ct  # noqa: E731
+        negated.summed = lambda ct, kept, shape: -unbroadcast(ct, shape)  # type: ignore[attr-defined]
+        return negated
     return lambda ct, kept: ct * factor
 
 

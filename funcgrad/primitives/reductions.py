@@ -21,8 +21,10 @@ from funcgrad.primitives.ufuncs import root
 
 
 def _reducer(ufunc: np.ufunc) -> Any:
+    longest = 8 if ufunc is np.multiply else 16
+
     def reduce(x: Any, axes: Any, keepdims: bool) -> Any:
-        if type(x) is np.ndarray and axes == (x.ndim - 1,) and _has_short_rows(x):
+        if type(x) is np.ndarray and axes == (x.ndim - 1,) and _has_short_rows(x, longest):
             result = _by_columns(ufunc, x)
             return result[..., None] if keepdims else result
         return ufunc.reduce(x, axis=axes, keepdims=keepdims)
@@ -30,20 +32,28 @@ def _reducer(ufunc: np.ufunc) -> Any:
     return reduce
 
 
-def _has_short_rows(x: Any) -> bool:
-    return x.size > 512 and x.shape[-1] < 8 and x.dtype.char in "fd"
+def _has_short_rows(x: Any, longest: int) -> bool:
+    columns = x.shape[-1]
+    if columns >= longest or x.size <= 512 or x.dtype.char not in "fd":
+        return False
+    return columns < 8 or (x.size > 4096 and bool(x.flags.c_contiguous))  # else without pairs
 
 
 def _by_columns(ufunc: np.ufunc, x: Any) -> Any:
-    """Reduce short rows: the same result in the same order (NumPy pairs sums from 8 entries on).
+    """Reduce short rows: the same result in the same order (NumPy adds the first 8 entries in pairs).
 
-    The row maximum of 1000 x 2 takes 2 us, by np.maximum.reduce 35; the row sum 2 us against 16.
+    The row maximum of 1000 x 2 takes 2 us, by np.maximum.reduce 35; the row sum 2 us against 16. The sum of
+    1000 x 10 x 8 takes 27 us against 128.
     """
-    result = x[..., 0]
-    if x.shape[-1] < 2:
-        return result.copy()
-    for j in range(1, x.shape[-1]):
-        result = ufunc(result, x[..., j])
+    columns = [x[..., j] for j in range(x.shape[-1])]
+    if len(columns) == 1:
+        return columns[0].copy()
+    if ufunc is np.add and len(columns) >= 8:
+        a, b, c, d, e, f, g, h, *columns = columns
+        columns = [((a + b) + (c + d)) + ((e + f) + (g + h)), *columns]
+    result = columns[0]
+    for column in columns[1:]:
+        result = ufunc(result, column)
     return result
 
 
@@ -353,6 +363,15 @@ def _reduce_method(fun: Any) -> Any:
 
     return reduce
 
+
+# What the quick recorders of a tape record, if there are no options but axis and keepdims.
+for _fun, _primitive in (
+    (sum, reduce_sum),
+    (mean, reduce_sum),
+    (max, reduce_max),
+    (min, reduce_min),
+):
+    _fun.primitive = _primitive  # type: ignore[union-attr]
 
 for _ufunc, _fun in ((np.add, sum), (np.multiply, prod), (np.maximum, max), (np.minimum, min)):
     METHOD_HANDLERS[_ufunc, "reduce"] = _reduce_method(_fun)

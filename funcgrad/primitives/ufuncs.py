@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.broadcasting import sum_of_product
 from funcgrad.core import HANDLERS, Primitive, handle, unsupported
 from funcgrad.primitives.axes import as_number
 from funcgrad.primitives.families import constant, elementwise, product
@@ -19,10 +20,24 @@ DEGREES = 180.0 / float(np.pi)
 
 # --- arithmetic ----------------------------------------------------------------------------------
 
+
+def _by_divisor(ct: Any, ans: Any, y: Any) -> Any:
+    return -(ct * ans / y)
+
+
+def _by_broadcast_divisor(ct: Any, kept: Any, shape: Any) -> Any:
+    """Sum first: the divisor is the same in all terms."""
+    ans, y = kept
+    total = sum_of_product(ct, ans, shape)
+    return None if total is None else total / -y
+
+
+_by_divisor.summed = _by_broadcast_divisor  # type: ignore[attr-defined]
+
 elementwise(np.add, 1, 1)
 elementwise(np.subtract, 1, -1)
 elementwise(np.multiply, lambda y: y, lambda x: x)
-elementwise(np.divide, lambda ct, y: ct / y, lambda ct, ans, y: -(ct * ans / y))
+elementwise(np.divide, lambda ct, y: ct / y, _by_divisor)
 elementwise(np.negative, -1)
 elementwise(np.positive, 1)
 elementwise(np.reciprocal, lambda ans: -ans * ans)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from funcgrad.backward import ACCUMULATES, is_basic
+from funcgrad.batch import BatchTracer
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HANDLERS, Primitive, Tracer, as_array, concrete, find_trace, is_number
 from funcgrad.forward import ForwardTracer
-from funcgrad.handles import has_views, write
+from funcgrad.handles import has_views, snapshot, write
 from funcgrad.primitives.families import register
 from funcgrad.primitives.indexing import batched_index, getitem, plain_index, splits_arrays
 from funcgrad.reverse import Edge, TapeTracer
@@ -111,48 +112,59 @@ class _Slot:
     value: Any
 
 
-def _references(holder: Any) -> int:
-    return sys.getrefcount(holder.value)
-
-
 def _references_of_one_holder() -> int:
     slot = _Slot()
     slot.value = np.zeros(1)
-    return _references(slot)
+    return sys.getrefcount(slot.value)
 
 
 _ONE_HOLDER = _references_of_one_holder()
+
+
+def _is_free(references: int, x: Any) -> bool:
+    """Tell whether an array (or the handle of a traced one) has one holder and shares its memory with no view."""
+    if references > _ONE_HOLDER:
+        return False
+    if isinstance(x, Tracer):
+        return x._view is None and not has_views(x) and not is_number(x)
+    return type(x) is np.ndarray and x.base is None
 
 
 def _pull_entries(ct: Any, kept: Any) -> Any:
     """Return the cotangent of the written value, in memory of its own."""
     index, shape = kept
     g = ct[index]
-    return _unstretched(np.array(g), shape) if isinstance(g, np.ndarray) else g
+    if isinstance(g, Tracer):  # put copies tangents too, which np.copy shares
+        return _unstretched(put(np.zeros(g.shape, g.dtype), g, index=...), shape)
+    return _unstretched(np.array(g), shape) if type(g) is np.ndarray else g
 
 
 def _pull_rest(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:
     """Hand on the cotangent with zeros at the written entries, in place if the tape owns it."""
     index, node = kept
-    if type(ct) is not np.ndarray:
-        ct = put(ct, np.zeros((), ct.dtype), index=index)
-    else:
-        ct = ct if owned[node] else np.array(ct)
+    array = type(ct) is np.ndarray
+    if array or (isinstance(ct, Tracer) and not is_number(ct)):
+        if not owned[node]:
+            ct = np.array(ct) if array else snapshot(ct)
         ct[index] = 0
+        array = True
+    else:
+        ct = put(ct, np.zeros((), ct.dtype), index=index)
     total = cts[parent]
     cts[parent] = ct if total is None else total + ct
-    owned[parent] = type(cts[parent]) is np.ndarray
+    owned[parent] = array
 
 
-def _write_in_place(y: Any, index: Any, v: Any) -> bool:
-    """Write into the buffer of a traced array if it has no other reader; tell whether that was done."""
-    if not isinstance(y, TapeTracer) or not is_basic(index) or y._view is not None or has_views(y):
-        return False
-    if type(y.value) is not np.ndarray or y.value.base is not None or _references(y) > _ONE_HOLDER:
+def _write_on_tape(y: Any, index: Any, v: Any) -> bool:
+    """Write into the buffer of a traced array if it has no other reader; tell whether that was done.
+
+    What y stands for may be traced in turn: then its handle writes, in place if it can.
+    """
+    if not isinstance(y, TapeTracer) or y._view is not None or has_views(y):
         return False
     traced = isinstance(v, TapeTracer) and v._trace is y._trace
     value = v.value if traced else v
-    if isinstance(value, Tracer) or value.dtype != y.dtype:
+    if not _takes(y.value, value) or not _is_free(sys.getrefcount(y.value), y.value):
         return False
     y.value[index] = value
     tape = y._trace
@@ -163,28 +175,52 @@ def _write_in_place(y: Any, index: Any, v: Any) -> bool:
     return True
 
 
+def _takes(y: Any, v: Any) -> bool:
+    """Tell whether entries of `y` can become those of `v` as they are."""
+    return v.dtype == y.dtype and (isinstance(y, Tracer) or not isinstance(v, Tracer))
+
+
 def _write_forward(y: Any, index: Any, v: Any) -> bool:
     """Write a value and its tangent in place, likewise."""
-    if type(y) is not ForwardTracer or not is_basic(index) or y._view is not None or has_views(y):
+    if type(y) is not ForwardTracer or y._view is not None or has_views(y):
         return False
     traced = type(v) is ForwardTracer and v._trace is y._trace
     value, tangent = (v.value, v.node) if traced else (v, None)
-    if isinstance(value, Tracer) or isinstance(tangent, Tracer) or value.dtype != y.dtype:
-        return False
-    if not _is_owned(y.value) or sys.getrefcount(y.value) > _ONE_HOLDER:
+    if not _takes(y.value, value) or not _is_free(sys.getrefcount(y.value), y.value):
         return False
     if y.node is None:
+        if isinstance(tangent, Tracer):
+            return False
         y.node = None if tangent is None else np.zeros(y.shape, y.dtype)
-    elif not _is_owned(y.node) or sys.getrefcount(y.node) > _ONE_HOLDER:
-        return False
+    else:
+        free = _is_free(sys.getrefcount(y.node), y.node)
+        if not free or (tangent is not None and not _takes(y.node, tangent)):
+            return False
     y.value[index] = value
     if y.node is not None:
         y.node[index] = 0 if tangent is None else tangent
     return True
 
 
-def _is_owned(x: Any) -> bool:
-    return type(x) is np.ndarray and x.base is None
+def _write_mapped(y: Any, index: Any, v: Any) -> bool:
+    """Write into all examples of a batch in place, likewise."""
+    if type(y) is not BatchTracer or y._view is not None or has_views(y) or is_number(y):
+        return False
+    mapped = type(v) is BatchTracer and v._trace is y._trace
+    value, index = v.value if mapped else v, batched_index(index)
+    if mapped:
+        width = y.value[index].ndim - 1
+        if value.ndim != width + 1:
+            value = value.reshape((len(value), *_padded(value.shape[1:], width)))
+    if not _takes(y.value, value) or not _is_free(sys.getrefcount(y.value), y.value):
+        return False
+    y.value[index] = value
+    y.node = None  # what was known of the entries
+    return True
+
+
+def _written_in_place(y: Any, index: Any, v: Any) -> bool:
+    return _write_on_tape(y, index, v) or _write_forward(y, index, v) or _write_mapped(y, index, v)
 
 
 # --- what y[index] = v of a tracer calls ---------------------------------------------------------
@@ -203,7 +239,7 @@ def assign_entries(y: Any, index: Any, value: Any) -> None:
         value = value.astype(y.dtype)
     if find_trace(index if isinstance(index, tuple) else (index,)) is not None:
         _assign_mapped(y, index, value)
-    elif not _write_in_place(y, index, value) and not _write_forward(y, index, value):
+    elif not is_basic(index) or not _written_in_place(y, index, value):
         write(y, put(y, value, index=index))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from funcgrad.core import Primitive, as_array, concrete, is_traced, plain_array, unsupported
 from funcgrad.custom import stop_gradient
-from funcgrad.primitives.axes import kept_shape, reduced_axes
+from funcgrad.primitives.axes import kept_shape, outside, reduced_axes
 from funcgrad.primitives.families import elementwise, primitive
 from funcgrad.primitives.special.rules import declared, refused
 from funcgrad.scipy.legendre import assoc_legendre_p, legendre_p, sph_harm_y, sph_legendre_p
@@ -44,12 +44,18 @@ def _shift(a: Any, axis: Any) -> Any:
     return np.where(np.isfinite(top), top, 0).astype(top.dtype)
 
 
-def _logsumexp_arrays(x: Any, axes: Any, keepdims: bool) -> Any:
-    top = np.max(x, axis=axes, keepdims=True)
+def _below_top(x: Any, axes: Any) -> tuple[Any, Any]:
+    """Return x less its maximum over `axes`, and that; where it is infinite, 0 takes its place."""
+    top = x.max(axes, keepdims=True)  # methods, not functions: 1 us each
     top = np.where(np.isfinite(top), top, 0)
+    return x - top, top
+
+
+def _logsumexp_arrays(x: Any, axes: Any, keepdims: bool) -> Any:
+    below, top = _below_top(x, axes)
     with np.errstate(divide="ignore"):  # the logarithm of no weight at all is -inf
-        out = np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
-    return out if keepdims else np.squeeze(out, axes)[()]
+        out = np.log(np.exp(below).sum(axes, keepdims=True)) + top
+    return out if keepdims else out.squeeze(axes)[()]
 
 
 def _softmax_of(ans: Any, x: Any, axes: Any) -> Any:
@@ -72,7 +78,7 @@ _logsumexp: Primitive = primitive(
         ),
     ),
     batch=lambda args, mapped, settings: _logsumexp(
-        args[0], axes=tuple([i + 1 for i in settings["axes"]]), keepdims=settings["keepdims"]
+        args[0], axes=outside(settings["axes"]), keepdims=settings["keepdims"]
     ),
 )
 
@@ -106,9 +112,47 @@ def _log(total: Any) -> Any:
     return np.where(zero, -np.inf, np.log(np.where(zero, 1, total)))
 
 
+def _softmax_arrays(x: Any, axes: Any) -> Any:
+    weights = np.exp(_below_top(x, axes)[0])
+    return weights / weights.sum(axes, keepdims=True)
+
+
+def _log_softmax_arrays(x: Any, axes: Any) -> Any:
+    below, _ = _below_top(x, axes)
+    return below - np.log(np.exp(below).sum(axes, keepdims=True))
+
+
+def _times_softmax(t: Any, ans: Any, axes: Any) -> Any:
+    """Return y (t - sum(y t)): the Jacobian diag(y) - y y^T is symmetric, so both modes have this rule."""
+    return ans * (t - (ans * t).sum(axes, keepdims=True))
+
+
+def _along_axes(name: str, fun: Any, vjp: Any, jvp: Any) -> Primitive:
+    """Declare a function that keeps the shape and has a setting `axes`."""
+    new: Primitive = primitive(
+        name,
+        fun,
+        vjp=(vjp,),
+        jvp=(jvp,),
+        batch=lambda args, mapped, settings: new(args[0], axes=outside(settings["axes"])),
+    )
+    return new
+
+
+_softmax = _along_axes("softmax", _softmax_arrays, _times_softmax, _times_softmax)
+_log_softmax = _along_axes(
+    "log_softmax",
+    _log_softmax_arrays,
+    lambda ct, ans, axes: ct - np.exp(ans) * ct.sum(axes, keepdims=True),
+    lambda t, ans, axes: t - (np.exp(ans) * t).sum(axes, keepdims=True),
+)
+
+
 def softmax(x: Any, axis: Any = None) -> Any:
     """Return exp(x) / sum(exp(x)) along `axis`."""
     x = as_array(x)
+    if x.dtype.kind == "f" and x.size:
+        return _softmax(x, axes=reduced_axes(axis, x.ndim))
     weights = np.exp(x - _shift(x, axis))
     return weights / np.sum(weights, axis=axis, keepdims=True)
 
@@ -116,6 +160,8 @@ def softmax(x: Any, axis: Any = None) -> Any:
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """Return log(softmax(x)) along `axis`, exact where the softmax itself rounds to 0."""
     x = as_array(x)
+    if x.dtype.kind == "f" and x.size:
+        return _log_softmax(x, axes=reduced_axes(axis, x.ndim))
     below = x - _shift(x, axis)
     return below - np.log(np.sum(np.exp(below), axis=axis, keepdims=True))
 

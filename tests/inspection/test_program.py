@@ -335,8 +335,10 @@ def test_methods_partial_functions_and_networks():
         "0: Linear(in_dim=3, out_dim=2)",
         "1: ReLU()",
     ]
+    linear, relu = model.layers
     assert tape.kept == kept_by_an_ordinary_tape(
-        lambda w, b: model.apply(((w, b), ()), np.ones((4, 3))), (np.ones((3, 2)), np.ones(2))
+        lambda w, b: relu.apply((), linear.apply((w, b), np.ones((4, 3)))),
+        (np.ones((3, 2)), np.ones(2)),
     )
 
 

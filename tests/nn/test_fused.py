@@ -3,10 +3,27 @@
 import numpy as np
 import pytest
 
-from funcgrad import custom_vjp, debug_nans, grad, hessian, jvp, nn, tree, value_and_grad, vjp, vmap
-from funcgrad.errors import MutatedConstantError, NonFiniteError
+from funcgrad import (
+    custom_vjp,
+    debug_nans,
+    grad,
+    hessian,
+    jvp,
+    make_tape,
+    nn,
+    tree,
+    value_and_grad,
+    vjp,
+    vmap,
+)
+from funcgrad.errors import ArgumentError, MutatedConstantError, NonFiniteError, ShapeError
+from funcgrad.nn import activations
 from funcgrad.nn.fused import Fused
+from funcgrad.nn.layers import affine
+from funcgrad.nn.losses import squares
+from funcgrad.nn.normalization import layer_norm
 from funcgrad.nn.recurrence import gru_states, lstm_states, rnn_states
+from funcgrad.testing import check_grads
 
 CALLS = []
 
@@ -140,6 +157,205 @@ def test_the_passes_of_the_cross_entropy_are_those_of_its_code(reduction, smooth
     largest = np.abs(tangents).max()  # p - 1 rounds, and is multiplied by it
     atol = 1e-13 if samples == 4 else 4e-16 * largest
     np.testing.assert_allclose(g.reshape(-1), tangents, rtol=1e-11, atol=atol)
+
+
+def many(*shape):
+    """Return numbers of either sign, some of them large."""
+    return np.random.default_rng(3).normal(size=shape) * 4
+
+
+FUNCTIONS = {
+    "affine": (affine, [many(5, 3), many(3, 4), many(4)], {}),
+    "affine of one sample": (affine, [many(3), many(3, 4), many(4)], {}),
+    "affine of many sequences": (affine, [many(7, 9, 3), many(3, 4), many(4)], {}),
+    "affine of no sample": (affine, [many(0, 3), many(3, 4), many(4)], {}),
+    "linear": (affine, [many(5, 3), many(3, 4)], {}),
+    "relu": (activations.fused_relu, [many(5, 3)], {}),
+    "relu of a number": (activations.fused_relu, [np.array(2.0)], {}),
+    "sigmoid": (activations.fused_sigmoid, [many(5, 3)], {}),
+    "sigmoid in the tails": (activations.fused_sigmoid, [np.array([-800.0, -40, 0, 40, 800])], {}),
+    "sigmoid of a number": (activations.fused_sigmoid, [np.array(-2.0)], {}),
+    "tanh": (activations.fused_tanh, [many(5, 3)], {}),
+    "tanh of a number": (activations.fused_tanh, [np.array(0.5)], {}),
+    "softmax of few rows": (activations.fused_softmax, [many(5, 3)], {"axis": -1}),
+    "softmax of many rows": (activations.fused_softmax, [many(20, 10, 3)], {"axis": 2}),
+    "softmax of columns": (activations.fused_softmax, [many(80, 3)], {"axis": 0}),
+    "softmax of all": (activations.fused_softmax, [many(80, 3)], {"axis": (0, 1)}),
+    "softmax of nothing": (activations.fused_softmax, [many(0, 3)], {"axis": -1}),
+    "log-softmax of few rows": (activations.fused_log_softmax, [many(5, 3)], {"axis": -1}),
+    "log-softmax of many rows": (activations.fused_log_softmax, [many(200, 3)], {"axis": -1}),
+    "log-softmax of columns": (activations.fused_log_softmax, [many(80, 3)], {"axis": 0}),
+    "layer norm of few rows": (layer_norm, [many(5, 6), many(6), many(6)], {"eps": 1e-5}),
+    "layer norm of many rows": (layer_norm, [many(7, 20, 6), many(6), many(6)], {"eps": 0.1}),
+    "layer norm of one row": (layer_norm, [many(6), many(6), many(6)], {"eps": 1e-5}),
+    "layer norm of no row": (layer_norm, [many(0, 6), many(6), many(6)], {"eps": 1e-5}),
+    "mean of squares": (squares, [many(5, 3), many(5, 3)[::-1]], {"count": 15}),
+    "half of squares": (squares, [many(5, 3), many(5, 3)[::-1]], {"count": 10}),
+    "one square": (squares, [np.array(2.0), np.array(0.5)], {"count": 1}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_passes_of_a_function_are_those_of_its_code(name, dtype, rng):
+    function, arrays, settings = FUNCTIONS[name]
+    arrays = [array.astype(dtype) for array in arrays]
+
+    def by_hand(*arrays):
+        return function(*arrays, **settings)
+
+    def by_code(*arrays):
+        return function.plain(*arrays, **settings)
+
+    value, pullback = vjp(by_hand, *arrays)
+    expected, other = vjp(by_code, *arrays)
+    rtol, atol = (1e-11, 1e-13) if dtype == "float64" else (2e-4, 2e-5)
+    np.testing.assert_allclose(value, expected, rtol=rtol, atol=atol)
+    assert value.dtype == dtype
+    ct = np.asarray(rng.normal(size=value.shape), dtype)[()]
+    all_at_once = pullback(ct)
+    for i, (mine, theirs) in enumerate(zip(all_at_once, other(ct), strict=True)):
+        assert mine.dtype == dtype
+        np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=atol)
+        alone = grad(lambda *xs: (by_hand(*xs) * ct).sum(), argnums=i)(*arrays)
+        np.testing.assert_array_equal(alone, mine)
+        np.testing.assert_array_equal(pullback(ct)[i], mine)  # nothing of it was changed
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "affine", "layer norm of few rows"])
+def test_the_passes_of_a_function_of_complex_numbers(name, rng):
+    function, arrays, settings = FUNCTIONS[name]
+    arrays = [array + 1j * rng.normal(size=array.shape) for array in arrays]
+    value, pullback = vjp(lambda *xs: function(*xs, **settings), *arrays)
+    expected, other = vjp(lambda *xs: function.plain(*xs, **settings), *arrays)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    ct = rng.normal(size=value.shape) + 1j * rng.normal(size=value.shape)
+    for mine, theirs in zip(pullback(ct), other(ct), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10)
+
+
+def test_half_precision_holds_the_mean_of_squares_that_it_cannot_add_up():
+    y = np.full((100, 100), 20, np.float16)
+    value, slope = value_and_grad(nn.mean_squared_error)(y, 0 * y)
+    assert (value, value.dtype, slope.dtype) == (400, np.float16, np.float16)
+    np.testing.assert_allclose(slope, 2 * 20 / 1e4, rtol=1e-3)
+
+
+LAYERS = (nn.Linear(3, 4), nn.ReLU(), nn.LayerNorm(4), nn.Linear(4, 5, bias=False), nn.Softmax())
+
+
+def one_by_one(params, x):
+    for layer, own in zip(LAYERS, params, strict=True):
+        x = layer.apply(own, x)
+    return x
+
+
+def test_layers_in_a_row_are_one_node_and_give_what_they_give_one_by_one(rng):
+    model = nn.Sequential(*LAYERS)
+    params, x, ct = model.init(rng), rng.normal(size=(6, 3)), rng.normal(size=(6, 5))
+    tape = make_tape(model.apply, argnums=(0, 1))(params, x)
+    assert len(tape) == len(LAYERS)  # who looks sees each of them
+    value, pullback = vjp(model.apply, params, x)
+    expected, other = vjp(one_by_one, params, x)
+    np.testing.assert_array_equal(value, expected)
+    for mine, theirs in zip(tree.leaves(pullback(ct)), tree.leaves(other(ct)), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with Counted(LAYERS) as calls:
+        grad(lambda params: (model.apply(params, x) * ct).sum())(params)
+    assert calls == []
+
+
+@pytest.mark.parametrize("trained", [[0], [2, 3], [3], []])
+def test_layers_in_a_row_of_which_some_are_constant(trained, rng):
+    model = nn.Sequential(*LAYERS)
+    params, x, ct = model.init(rng), rng.normal(size=(6, 3)), rng.normal(size=(6, 5))
+
+    def loss(apply):
+        def fun(some, x):
+            given = dict(zip(trained, some, strict=True))
+            return (apply([given.get(i, own) for i, own in enumerate(params)], x) * ct).sum()
+
+        return fun
+
+    some = [params[i] for i in trained]
+    for argnums in (0, 1) if trained else (1,):
+        mine = tree.leaves(grad(loss(model.apply), argnums)(some, x))
+        for g, expected in zip(mine, tree.leaves(grad(loss(one_by_one), argnums)(some, x))):
+            np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_layers_in_a_row_under_the_other_transforms(rng):
+    model = nn.Sequential(*LAYERS)
+    params, x = model.init(rng), rng.normal(size=(6, 3))
+
+    def loss(params, x):
+        return (model.apply(params, x) ** 2).sum()
+
+    check_grads(loss, (params, x), order=2)
+    each = vmap(grad(loss), in_axes=(None, 0))(params, x)
+    for i in range(len(x)):
+        for rows, row in zip(tree.leaves(each), tree.leaves(grad(loss)(params, x[i]))):
+            np.testing.assert_allclose(rows[i], row, rtol=1e-9, atol=1e-12)
+
+
+def test_a_layer_that_computes_something_else_than_its_class_is_asked(rng):
+    class Doubled(nn.ReLU):
+        def function(self, x):
+            return 2 * super().function(x)
+
+    class Shifted(nn.Linear):
+        def apply(self, params, x):
+            return super().apply(params, x) + 1
+
+    x = np.array([[1.0, -2.0]])
+    model = nn.Sequential(Doubled(), Doubled(), Shifted(2, 2), nn.ReLU(), nn.ReLU())
+    params = ((), (), (np.eye(2), np.zeros(2)), (), ())
+    value, g = value_and_grad(lambda x: model.apply(params, x).sum())(x)
+    assert value == 6
+    np.testing.assert_array_equal(g, [[4, 0]])
+
+
+def test_a_mistake_in_a_row_names_its_layer(rng):
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(5, 2))
+    params = model.init(rng)
+    with pytest.raises(ShapeError, match=r"layer 2 of Sequential: Linear\(in_dim=5, out_dim=2\)"):
+        grad(lambda params: model.apply(params, np.ones((6, 3))).sum())(params)
+    with pytest.raises(ArgumentError, match=r"layer 1 of Sequential: ReLU\(\) has no parameters"):
+        model.apply((params[0], params[0], params[2]), np.ones((6, 3)))
+    with pytest.raises(
+        ShapeError, match=r"layer 0 of Sequential: .* needs an array, but got a list"
+    ):
+        model.apply(params, [1.0, 2.0, 3.0])
+
+
+def test_a_row_keeps_zeros_zero():
+    model = nn.Sequential(nn.Linear(1, 1), nn.LayerNorm(1, eps=0))
+    params = ((np.ones((1, 1)), np.zeros(1)), (np.ones(1), np.zeros(1)))
+
+    def loss(params, x):
+        y = model.apply(params, x)  # 0 / 0
+        return np.where(x > 5, y, params[0][0]).sum()
+
+    with np.errstate(invalid="ignore"):
+        g = grad(loss)(params, np.ones((1, 1)))
+    np.testing.assert_array_equal(g[0][0], [[1.0]])
+
+
+class Counted:
+    """Collect the calls of `apply` of some layers."""
+
+    def __init__(self, layers):
+        self.classes = {type(layer) for layer in layers}
+
+    def __enter__(self):
+        self.patches = pytest.MonkeyPatch()
+        calls = []
+        for cls in self.classes:
+            self.patches.setattr(cls, "apply", lambda *args, cls=cls: calls.append(cls))
+        return calls
+
+    def __exit__(self, *error):
+        self.patches.undo()
 
 
 RECURRENCES = {

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, vjp
+from funcgrad import FuncgradError, grad, hessian, make_tape, vjp
+from funcgrad.constants import COPY_BYTES
 from funcgrad.errors import MutatedConstantError
 
 A, B = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
@@ -100,7 +101,7 @@ def test_a_factor_changed_after_its_use_counts_as_it_was():
 
 def test_a_large_factor_changed_after_its_use_raises_and_names_the_line():
     def loss(x):
-        weights = np.ones((100, 100))
+        weights = np.ones((100, COPY_BYTES // 100))
         y = x @ weights
         weights[0, 0] = 0
         return np.sum(y)
@@ -121,3 +122,43 @@ def test_the_first_factor_of_vdot_is_conjugated():
 def test_a_scalar_is_no_factor_of_a_matrix_product():
     with pytest.raises(ValueError, match=r"matmul|dimension"):
         grad(lambda x: np.sum(x @ np.ones(3)))(2.0)
+
+
+MANY_OPERANDS = {
+    "ij,jk,kl->il": [(3, 4), (4, 5), (5, 2)],
+    "ij,jk,ki": [(3, 4), (4, 5), (5, 3)],
+    "ij,jk,kl,lm,mn->in": [(3, 4), (4, 5), (5, 2), (2, 6), (6, 3)],
+    "i,i,i->i": [(4,), (4,), (4,)],
+    "i,j,k->ijk": [(2,), (3,), (4,)],
+    "i,j,k,l->": [(2,), (3,), (4,), (5,)],
+    "ij,ik,il->jkl": [(2, 3), (2, 4), (2, 5)],
+    "a,ab,abc->c": [(3,), (3, 4), (3, 4, 2)],
+    "...i,ij,...j": [(2, 3), (3, 4), (2, 4)],
+    "ij,ij,ij,ij->": [(3, 4)] * 4,
+    "ii,ij,j->i": [(3, 3), (3, 4), (4,)],
+    "ij,j,i->": [(0, 3), (3,), (0,)],
+    "ij,jk,kl,lm->im": [(30, 40), (40, 50), (50, 30), (30, 20)],  # products of matrices
+}
+
+
+@pytest.mark.parametrize("subscripts", MANY_OPERANDS)
+def test_many_operands_of_einsum_are_multiplied_pair_by_pair(subscripts, rng):
+    arrays = [rng.normal(size=shape) for shape in MANY_OPERANDS[subscripts]]
+
+    def product(*arrays):
+        return np.einsum(subscripts, *arrays)
+
+    value, pullback = vjp(product, *arrays)
+    np.testing.assert_allclose(value, product(*arrays), rtol=1e-11, atol=1e-13)
+    ct = rng.normal(size=np.shape(value))
+    for i, g in enumerate(pullback(ct)):  # linear in each: the value at a direction is its jvp
+        along = [rng.normal(size=x.shape) if j == i else x for j, x in enumerate(arrays)]
+        assert np.sum(g * along[i]) == pytest.approx(np.sum(ct * product(*along)), rel=1e-10)
+    operations = [operation.name for operation in make_tape(product, argnums=0)(*arrays)]
+    assert operations.count("einsum") <= len(arrays) - 1
+
+
+def test_a_product_of_the_first_of_many_operands_does_not_touch_the_others(rng):
+    a, b, c = rng.normal(size=(5, 300)), rng.normal(size=(300, 300)), rng.normal(size=(300, 2))
+    tape = make_tape(lambda a: np.einsum("ij,jk,kl->il", a, b, c))(a)
+    assert [operation.output.shape for operation in tape] == [(5, 2)]  # b @ c is plain

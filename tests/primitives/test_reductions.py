@@ -36,6 +36,38 @@ def test_ties_are_shared_along_the_reduced_axes_only():
     assert gradient(lambda x: np.max(x, axis=(0, 1)), x).tolist() == [[1 / 3, 1 / 3], [1 / 3, 0]]
 
 
+@pytest.mark.parametrize("fun", [np.max, np.min])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("shape", [(6,), (2, 3), (3, 1, 2)])
+def test_the_only_extreme_entry_takes_it_all(fun, keepdims, shape):
+    x = np.array([0.5, 2.0, -1.0, 3.0, -4.0, 1.0]).reshape(shape)
+    found = gradient(lambda x: np.sum(fun(x, keepdims=keepdims) ** 2), x)
+    np.testing.assert_array_equal(found, np.where(x == fun(x), 2 * x, 0))
+    second = hessian(lambda x: np.sum(fun(x, keepdims=keepdims) ** 2))(x).reshape(6, 6)
+    np.testing.assert_array_equal(second, np.diag(2.0 * (x == fun(x)).reshape(-1)))
+
+
+def test_zeros_of_both_signs_are_a_tie():
+    assert gradient(np.max, np.array([-0.0, 0.0, -1.0])).tolist() == [0.5, 0.5, 0]
+
+
+def test_an_extreme_that_is_nan_has_gradient_nan():
+    assert np.all(np.isnan(grad(np.max)(np.array([1.0, np.nan, 2.0]))))
+
+
+def test_the_largest_entry_gets_what_other_uses_of_the_array_do_not_see():
+    x = np.linspace(-1.0, 1.0, 20_000)  # so long that cotangents may change owner
+    largest = np.arange(x.size) == x.size - 1
+
+    def loss(x):
+        y = np.sin(x)
+        return np.sum(y) + 2 * np.max(y) + np.sum(-y[:5]) + np.sum(y - np.max(y))
+
+    first = np.arange(x.size) < 5
+    expected = (2.0 - first + (2.0 - x.size) * largest) * np.cos(x)
+    np.testing.assert_allclose(grad(loss)(x), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_an_extreme_shares_with_its_initial_value():
     assert gradient(lambda x: np.max(x, initial=3.0), np.array([1.0, 3.0])).tolist() == [0, 0.5]
     assert gradient(lambda x: np.max(x, initial=9.0), np.array([1.0, 3.0])).tolist() == [0, 0]
@@ -256,3 +288,30 @@ def test_an_infinite_tangent_stays_in_its_row():
     t[3, 2] = np.inf
     pushed = jvp(lambda x: np.sum(x, axis=1), (np.ones((200, 8)),), (t,))[1]
     np.testing.assert_array_equal(np.flatnonzero(np.isinf(pushed)), [3])
+
+
+@pytest.mark.parametrize("fun", [np.sum, np.mean, np.max, np.min])
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), ()])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_reduction_is_the_same_with_and_without_further_options(fun, axis, keepdims):
+    x = np.array([[0.5, 2.0, -1.0], [3.0, 0.25, 1.0]])
+    runs = [
+        lambda x: np.sum(fun(x, axis=axis, keepdims=keepdims) ** 3),
+        lambda x: np.sum(fun(x, axis, keepdims=keepdims) ** 3),
+        lambda x: np.sum(fun(x, axis=axis, keepdims=keepdims, out=None) ** 3),
+        lambda x: np.sum(getattr(x, fun.__name__)(axis=axis, keepdims=keepdims) ** 3),
+    ]
+    for run in runs:
+        np.testing.assert_allclose(grad(run)(x), grad(runs[0])(x), rtol=1e-15)
+        assert vjp(run, x)[0] == run(x)
+
+
+@pytest.mark.parametrize("fun", [np.sum, np.mean, np.max, np.min, np.prod])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("columns", [1, 2, 7, 8, 9, 12, 15, 16, 17])
+def test_short_rows_are_reduced_as_numpy_reduces_them(fun, dtype, columns):
+    x = np.random.default_rng(columns).normal(size=(300, 4, columns)).astype(dtype)
+    for y in (x, np.asfortranarray(x), x[::-1], x.transpose(1, 0, 2)):
+        for keepdims in (False, True):
+            run = lambda x, keepdims=keepdims: fun(x, axis=-1, keepdims=keepdims)  # noqa: E731
+            np.testing.assert_array_equal(vjp(run, y)[0], run(y))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from funcgrad import FuncgradError, grad, hessian, jacfwd, jvp, vjp
+from funcgrad.constants import COPY_BYTES
 from funcgrad.errors import MutatedConstantError, UnsupportedError
 
 INF, NAN = np.inf, np.nan
@@ -316,7 +317,7 @@ def test_an_array_of_objects_is_refused_unless_they_are_numbers():
 
 # --- constants that change -----------------------------------------------------------------------
 
-LARGE = 10_000  # 80 kB, more than is copied
+LARGE = COPY_BYTES // 8 + 1  # of float64: more than is copied
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """`funcgrad.scipy.special`: values of SciPy, derivatives by central differences."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, jacrev, vmap
+from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, vmap
 from funcgrad.testing import check_grads
 
 reference = pytest.importorskip("scipy.special")
@@ -133,6 +135,25 @@ def test_an_entry_of_minus_infinity_has_gradient_zero():
     x = np.array([0.0, -np.inf, 0.0])
     np.testing.assert_array_equal(grad(special.logsumexp)(x), [0.5, 0, 0.5])
     np.testing.assert_array_equal(jacrev(special.softmax)(x)[1], 0)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
+def test_the_softmax_has_the_derivatives_of_its_steps(axis):
+    def spelled_out(x):
+        e = np.exp(x)
+        return e / np.sum(e, axis=axis, keepdims=True)
+
+    weights = np.cos(np.arange(A.size)).reshape(A.shape)
+    for fun, steps in (
+        (special.softmax, spelled_out),
+        (special.log_softmax, lambda x: np.log(spelled_out(x))),
+    ):
+        for transform in (grad, jacfwd, hessian):
+            found, expected = [
+                transform(lambda x, f=f: np.sum(f(x) * weights) ** 2)(A)
+                for f in (partial(fun, axis=axis), steps)
+            ]
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
 
 def test_single_precision_stays():

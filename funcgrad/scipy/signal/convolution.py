@@ -1,5 +1,6 @@
 """Convolution and correlation, in any number of dimensions."""
 
+import functools
 import importlib
 from typing import Any
 
@@ -49,6 +50,8 @@ _LARGE = 500  # entries in the larger array from which a call of NumPy for each 
 def _full(x: Any, y: Any, method: str) -> Any:
     """Return z_k = sum_i x_i y_(k - i)."""
     if method == "direct" and x.size and y.size:
+        if x.ndim == 1:
+            return np.convolve(x, y)
         if x.ndim == 2:
             return ss.convolve2d(x, y)
         if x.ndim > 2 and max(x.size, y.size) > _LARGE:
@@ -59,6 +62,8 @@ def _full(x: Any, y: Any, method: str) -> Any:
 def _inside(x: Any, y: Any, method: str) -> Any:
     """Return z_i = sum_j x_(i + j) y_j, for an x that is the larger along each axis."""
     if method == "direct" and y.size:
+        if x.ndim == 1:
+            return np.convolve(x, _reversed(y), "valid")
         if x.ndim == 2:
             return ss.convolve2d(x, _reversed(y), "valid")
         if x.ndim > 2 and x.size > _LARGE:
@@ -125,12 +130,21 @@ def _pair(in1: Any, in2: Any) -> Any:
     return x, y
 
 
+@functools.lru_cache(maxsize=256)
+def _quicker(*arrays: Any) -> str:
+    """Return the method that SciPy takes for the faster one for arrays of these shapes and dtypes."""
+    method: str = ss.choose_conv_method(*[np.zeros(shape, dtype) for shape, dtype in arrays])
+    return method
+
+
 @mirror(ss.convolve)
 def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     """Return the convolution of two arrays with as many axes; see `scipy.signal.convolve`."""
     x, y = _pair(in1, in2)
     if not x.ndim:
         return x * y
+    if method == "auto":
+        method = _quicker((x.shape, x.dtype), (y.shape, y.dtype))
     full = _convolve(x, y, method=method)
     return _cut(full, x.shape, y.shape, mode, range(x.ndim))
 
