@@ -55,8 +55,8 @@ def is_plain(x: Any) -> bool:
 
 
 def in_dtype_of(x: Array, targets: Array) -> Array:
-    """Cast plain targets to the floating dtype of `x`: float64 data must not widen float32."""
-    if not is_plain(targets) or targets.dtype == x.dtype:
+    """Cast targets to the floating dtype of `x`: float64 data must not widen float32."""
+    if targets.dtype == x.dtype:
         return targets
     return targets.astype(x.dtype) if x.dtype.kind == "f" and targets.dtype.kind != "c" else targets
 

@@ -49,6 +49,8 @@ def register(primitive: Primitive) -> Primitive:
     while frame.f_code.co_filename == __file__:
         frame = frame.f_back
     if not is_own(frame):  # the module that declares
+        if primitive.name in REGISTRY:  # what is known of ours does not hold for it: kinks, views
+            primitive.name = f"primitive({primitive.name})"
         guard(primitive)
     elif not _sealed:
         if primitive.name in REGISTRY:
@@ -99,12 +101,14 @@ def _named(rule: Rule) -> tuple[str, ...]:
     return tuple(code.co_varnames[: code.co_argcount])  # 60 times as quick: hundreds at import
 
 
-def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
+def _keeper(names: tuple[str, ...], primitive: Primitive) -> Any:
     """Compile what a rule names into `keep(ans, args, settings)`: one value, a tuple, or None.
 
     `keep.args` are the arguments kept whole, and `keep.settings` the settings that hold arrays: what
     the program might change afterwards. (Settings are numbers, strings and tuples; an array is an argument.)
     """
+    parameters = primitive.parameters
+    defaults: dict[str, Any] = {}
     parts, kept_args = [], []
     for name in names:
         base, _, attribute = name.rpartition("_")
@@ -117,9 +121,12 @@ def _keeper(names: tuple[str, ...], parameters: tuple[str, ...]) -> Any:
             owner = "ans" if base == "ans" else f"args[{parameters.index(base)}]"
             parts.append(f"{owner}.{attribute}")
         else:
-            parts.append(f"settings[{name!r}]")
+            defaults = _defaults(primitive)
+            # A caller may leave a setting out that has a default.
+            other = f".get({name!r}, defaults[{name!r}])" if name in defaults else f"[{name!r}]"
+            parts.append(f"settings{other}")
     body = parts[0] if len(parts) == 1 else f"({', '.join(parts)})" if parts else "None"
-    keep = types.FunctionType(_getter(body), {})
+    keep = types.FunctionType(_getter(body), {"defaults": defaults})
     keep.args, keep.settings = tuple(kept_args), ()  # type: ignore[attr-defined]
     return keep
 
@@ -138,16 +145,28 @@ def _pullback(rule: Rule, count: int) -> Any:
     return lambda ct, kept: rule(ct, *kept)
 
 
+def _signature(primitive: Primitive) -> Any:
+    """Return the parameters of a user's function; None if they are unknown, or the library's own."""
+    if not _sealed:  # hundreds at import
+        return None
+    try:
+        return inspect.signature(primitive.fun).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def _defaults(primitive: Primitive) -> dict[str, Any]:
+    parameters = _signature(primitive) or {}
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+
+
 def _check_names(primitive: Primitive, names: tuple[str, ...]) -> None:
     """Raise if a user's rule names what is neither an argument nor a setting of the function."""
-    if not _sealed:
+    settings = _signature(primitive)
+    if settings is None:
         return
     known = {"ans", *primitive.parameters}
     known |= {f"{x}_{what}" for x in known for what in ("shape", "ndim", "dtype")}
-    try:
-        settings = inspect.signature(primitive.fun).parameters
-    except (TypeError, ValueError):
-        return
     kinds = [p.kind for p in settings.values()]
     unknown = [name for name in names if name not in known and name not in settings]
     if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
@@ -165,7 +184,7 @@ def _set_vjps(primitive: Primitive, rules: tuple[Rule | None, ...]) -> None:
         names = () if rule is None else _named(rule)[1:]
         _check_names(primitive, names)
         pulls.append(zero if rule is None else _pullback(rule, len(names)))
-        keeps.append(_keeper(names, primitive.parameters))
+        keeps.append(_keeper(names, primitive))
     primitive.pulls, primitive.keeps = tuple(pulls), tuple(keeps)
 
 
@@ -174,7 +193,7 @@ def _set_jvps(primitive: Primitive, rules: tuple[Rule | None, ...]) -> None:
     for rule in rules:
         names = () if rule is None else _named(rule)[1:]
         _check_names(primitive, names)
-        keep = _keeper(names, primitive.parameters)
+        keep = _keeper(names, primitive)
         jvps.append(None if rule is None else _pushforward(_pullback(rule, len(names)), keep))
     primitive.jvps = tuple(jvps)
 
@@ -212,8 +231,10 @@ def elementwise(fun: Any, *partials: Any, name: str | None = None) -> Primitive:
     rules = [_elementwise_rule(partial) for partial in partials]
     primitive.elementwise = True
     primitive.pulls = tuple([pull for pull, _ in rules])
-    primitive.keeps = tuple([_keeper(names, parameters) for _, names in rules])
-    if zero not in primitive.pulls:  # the quick recorders take it that every argument has an edge
+    primitive.keeps = tuple([_keeper(names, primitive) for _, names in rules])
+    whole = {name for _, names in rules for name in names} <= {"ans", *parameters}
+    # The quick recorders take it that every argument has an edge, and what is kept is whole.
+    if zero not in primitive.pulls and whole:
         primitive.slots = tuple([_places(names, parameters) for _, names in rules])
     # The Jacobian is diagonal, so it is its own transpose: the jvp is the vjp.
     primitive.jvps = tuple(
@@ -341,13 +362,16 @@ def primitive(
     return register(new)
 
 
-def constant(fun: Any, *, name: str | None = None, batch: Rule | None = None) -> Primitive:
+def constant(
+    fun: Any, *, name: str | None = None, batch: Rule | None = None, elementwise: bool = False
+) -> Primitive:
     """Declare a piecewise constant function: its result is a plain array (a mapped one under vmap).
 
-    Without `batch` it acts on each entry of its broadcast arguments.
+    `elementwise` says that it acts on each entry of its broadcast arguments, as every ufunc does.
+    Without it and without `batch` the function is applied slice by slice.
     """
     new = Primitive(name or fun.__name__, fun, ())
-    new.elementwise = batch is None
+    new.elementwise = elementwise or (batch is None and isinstance(fun, np.ufunc))
     new.batch = batch
     if isinstance(fun, np.ufunc):
         HANDLERS[fun] = new

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from funcgrad.constants import COPY_BYTES, checksum
 from funcgrad.core import Primitive, Tracer, zero
 from funcgrad.errors import ArgumentError, ShapeError, fail
 from funcgrad.primitives.objects import join
@@ -58,12 +59,28 @@ def _checked_function(primitive: Primitive, fun: Any) -> Any:
                     f"the primitive {primitive.name!r} got a traced value as its setting {name}.",
                     "pass it by position, with a rule of its own, or stop_gradient of it",
                 )
+        before = [_fingerprint(x) for x in args]
         ans = fun(*args, **settings)
+        for i, (x, was) in enumerate(zip(args, before, strict=True)):
+            if was is not None and _fingerprint(x) != was:
+                raise fail(
+                    ArgumentError,
+                    f"the function of the primitive {primitive.name!r} wrote into its argument {i}, which its "
+                    "derivative needs as it was.",
+                    "let it work on a copy, or leave options such as overwrite_a= out",
+                )
         if primitive.multiple and isinstance(ans, tuple):
             return ans if hasattr(ans, "_fields") else tuple([_array(primitive, y) for y in ans])
         return _array(primitive, ans)
 
     return checked
+
+
+def _fingerprint(x: Any) -> Any:
+    """Return what tells whether an array was written to; None for what cannot be, or is traced."""
+    if type(x) is not np.ndarray or not x.flags.writeable or x.dtype.hasobject:
+        return None
+    return x.tobytes() if x.nbytes <= COPY_BYTES else checksum(x)
 
 
 def _array(primitive: Primitive, y: Any) -> Any:

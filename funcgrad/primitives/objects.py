@@ -24,8 +24,9 @@ from funcgrad.errors import (
 from funcgrad.handles import hold
 
 _FASTER = (
-    "a list of traced numbers became an array of objects, which NumPy handles entry by entry; "
-    "np.stack([...]) or np.array([...], like=x) with a traced x makes one traced array and is faster"
+    "traced numbers became an array of objects, which NumPy handles entry by entry; np.stack([...]) or "
+    "np.array([...], like=x) of a list with a traced x, or t * np.ones(n) in place of np.full(n, t), makes "
+    "one traced array and is faster"
 )
 OBJECTS_FIX = (
     "np.array([...]) of traced numbers is an array of objects, with which NumPy cannot do everything; if "

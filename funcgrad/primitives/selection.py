@@ -222,7 +222,7 @@ def _truth(x: Any) -> Any:
     return x if isinstance(x, Tracer) else bool(x)
 
 
-_isclose = constant(np.isclose)
+_isclose = constant(np.isclose, elementwise=True)
 
 
 @handle(np.isclose)

@@ -216,7 +216,7 @@ elementwise(
 
 elementwise(np.ldexp, lambda ct, y: np.ldexp(ct, y), None)
 elementwise(np.nextafter, 1, None)
-_exponent = constant(lambda x: np.frexp(x)[1], name="frexp_exponent")
+_exponent = constant(lambda x: np.frexp(x)[1], name="frexp_exponent", elementwise=True)
 _mantissa = elementwise(
     lambda x: np.frexp(x)[0],
     lambda ct, x: np.ldexp(ct, -np.frexp(x)[1]),

@@ -230,6 +230,12 @@ def test_float32_is_kept_with_targets_of_any_dtype(loss, targets, logits):
 
 
 @pytest.mark.parametrize(("loss", "targets"), TARGETS)
+def test_float32_is_kept_with_mapped_targets_of_any_dtype(loss, targets, logits):
+    value, g = vmap(value_and_grad(loss))(logits.astype(np.float32)[None], targets[None])
+    assert (value.dtype, g.dtype) == (np.float32, np.float32)
+
+
+@pytest.mark.parametrize(("loss", "targets"), TARGETS)
 def test_targets_may_be_lists_and_are_not_changed(loss, targets, logits):
     before = targets.copy()
     assert loss(logits, targets.tolist()) == loss(logits, targets)

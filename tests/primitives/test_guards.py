@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from funcgrad import grad, hessian, jvp, stop_gradient, vjp, vmap
+from funcgrad import explain, grad, hessian, jvp, make_tape, stop_gradient, vjp, vmap
 from funcgrad.core import HANDLERS
 from funcgrad.errors import ArgumentError, ShapeError, StructureError
-from funcgrad.primitives import REGISTRY, bilinear, elementwise, linear, primitive
+from funcgrad.primitives import REGISTRY, bilinear, constant, elementwise, linear, primitive
 from funcgrad.testing import check_grads
 
 X = np.array([1.0, 2.0, 3.0])
@@ -117,6 +117,60 @@ def test_more_arguments_than_rules_raise():
     assert grad(lambda x: scaled(x, k=2.0))(3.0) == 2
     with pytest.raises(ArgumentError, match="a traced value as its setting k"):
         grad(lambda x: scaled(x, k=x))(3.0)
+
+
+def test_a_setting_that_is_left_out_has_its_default_in_the_rules():
+    def fun(x, scale=3.0):
+        return scale * np.sum(x)
+
+    f = primitive(
+        "scaled",
+        fun,
+        vjp=(lambda ct, x_shape, scale: ct * scale * np.ones(x_shape),),
+        jvp=(lambda t, scale: scale * np.sum(t),),
+    )
+    assert np.array_equal(grad(f)(X), [3.0, 3.0, 3.0])
+    assert np.array_equal(grad(lambda x: f(x, scale=2.0))(X), [2.0, 2.0, 2.0])
+    assert jvp(f, (X,), (X,))[1] == 18.0
+
+
+def test_a_partial_names_settings_and_shapes():
+    power = elementwise(
+        lambda x, p=2: x**p, lambda x, p, x_ndim: p * x ** (p - 1) + 0 * x_ndim, name="power"
+    )
+    check_grads(power, (X,))
+    check_grads(lambda x: power(x, p=3) * x, (X,))
+    assert np.array_equal(vmap(grad(lambda x: power(x, p=3)))(X), 3 * X**2)
+
+
+@pytest.mark.parametrize("name", ["power", "divide", "max", "maximum", "hypot", "put", "getitem"])
+def test_a_primitive_may_have_the_name_of_one_of_ours(name):
+    square = primitive(name, lambda x: x * x, vjp=(lambda ct, x: 2 * ct * x,), parameters=("x",))
+    check_grads(square, (X,))
+    assert not explain(lambda x: np.sum(square(x)))(X).findings
+    assert make_tape(square)(X)[0].name == f"primitive({name})"
+    assert np.array_equal(vmap(square)(X), X**2)
+
+
+def test_a_constant_function_sees_one_example_at_a_time():
+    above = constant(lambda x: x > np.mean(x), name="above")
+    examples = np.array([[1.0, 2.0, 3.0], [10.0, 30.0, 20.0]])
+    assert np.array_equal(vmap(above)(examples), [[False, False, True], [False, True, False]])
+    assert np.array_equal(grad(lambda x: np.sum(x * above(x)))(X), [0.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("size", [3, 20_000])
+def test_a_function_that_writes_into_its_argument_raises(size):
+    def fun(x, y):
+        y *= 2
+        return x * y
+
+    f = primitive("product", fun, vjp=(lambda ct, y: 2 * ct * y, lambda ct, x: 2 * ct * x))
+    x = np.linspace(1, 2, size)
+    for call in (f, vjp):
+        args = (x, x + 1) if call is f else (f, x, x + 1)
+        with pytest.raises(ArgumentError, match="'product' wrote into its argument 1"):
+            call(*args)
 
 
 def test_several_results_are_a_tuple():
