@@ -38,12 +38,13 @@ class Trace:
 
     __slots__ = ("has_entries", "level", "refused_index")
 
-    # Set when they happen, not at the start: most transforms need neither.
     has_entries: bool  # a traced number was put into an array of objects
-    refused_index: Any  # the instruction that last asked a traced value to be an index
+    # The instruction that last asked a traced value to be an index: set when one does.
+    refused_index: Any
 
     def __init__(self) -> None:
         self.level = next(_levels)
+        self.has_entries = False
 
     def process(
         self, primitive: "Primitive", args: tuple[Any, ...], settings: dict[str, Any]

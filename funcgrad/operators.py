@@ -102,17 +102,12 @@ def equality_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
             return np.full(self.shape, ufunc is np.not_equal) if self.shape else NotImplemented
         result = compare(self, other)
         if type(result) is np.bool_ and type(other) is int and other == 0:
-            if bool(result) is (ufunc is np.equal):
-                refuse_zero_of_polynomial(sys._getframe(1))
+            found = bool(result) is (ufunc is np.equal)  # a coefficient that is zero, perhaps
+            if found and is_of_polynomials(sys._getframe(1)):
+                refuse_to_cut("an operation of numpy.polynomial")
         return result
 
     return method
-
-
-def refuse_zero_of_polynomial(frame: types.FrameType) -> None:
-    """Raise if it is `numpy.polynomial` that found a coefficient to be zero."""
-    if is_of_polynomials(frame):
-        refuse_to_cut("an operation of numpy.polynomial")
 
 
 def is_of_polynomials(frame: types.FrameType) -> bool:

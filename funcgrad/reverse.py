@@ -14,7 +14,6 @@ The recorders below are the hot path of the library; clumsiness there is bought 
 """
 
 import operator
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,13 +23,7 @@ from funcgrad.backward import ACCUMULATES, accumulate, backward, is_basic
 from funcgrad.constants import COPY_BYTES, checked, protect, verify
 from funcgrad.core import HANDLERS, Primitive, Trace, Tracer, leaked, refuse_objects, zero
 from funcgrad.handles import register_view
-from funcgrad.operators import (
-    binary_operator,
-    call_ufunc,
-    equality_operator,
-    reflected_operator,
-    refuse_zero_of_polynomial,
-)
+from funcgrad.operators import binary_operator, call_ufunc, equality_operator, reflected_operator
 from funcgrad.tracers import ArrayTracer
 
 ndarray, float64 = np.ndarray, np.float64
@@ -408,17 +401,14 @@ def _comparison(ufunc: np.ufunc, compare: Any) -> Any:
     """Make `t < other`: a plain result, without a node."""
     equality = ufunc is np.equal or ufunc is np.not_equal
     general = equality_operator(ufunc) if equality else binary_operator(ufunc)
-    zero = ufunc is np.equal  # what the comparison of a zero with 0 gives
 
     def method(self: "TapeTracer", other: Any) -> Any:
-        kind = type(other)
-        if (kind is float or kind is int or kind is ndarray) and self._trace.sink is not ENDED:
-            result = compare(self.value, other)
-            if equality and type(result) is np.bool_ and kind is int and not other:
-                if bool(result) is zero:
-                    refuse_zero_of_polynomial(sys._getframe(1))
-            return result
-        return general(self, other)
+        tape, kind = self._trace, type(other)
+        if (kind is not float and kind is not int and kind is not ndarray) or tape.sink is ENDED:
+            return general(self, other)
+        if equality and tape.has_entries:  # a coefficient of numpy.polynomial, perhaps
+            return general(self, other)
+        return compare(self.value, other)
 
     return method
 

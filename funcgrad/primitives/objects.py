@@ -62,7 +62,7 @@ def of_objects(ufunc: np.ufunc, *args: Any) -> Any:
 
 def check_complex(x: Tracer) -> None:
     """Raise if a traced number that meets a complex one may be in an array of objects, whose `imag` is zero."""
-    if not x.shape and x.dtype.kind == "f" and getattr(x._trace, "has_entries", False):
+    if not x.shape and x.dtype.kind == "f" and x._trace.has_entries:
         raise fail(
             UnsupportedError,
             "a complex number meets a traced number that may be an entry of an array of objects: NumPy takes "
