@@ -3,13 +3,12 @@
 import functools
 import math
 import operator
-import sys
-import types
 from typing import Any
 
 import numpy as np
 
 from funcgrad.core import HANDLERS, Tracer, as_array, handle, is_traced, refuse_to_cut
+from funcgrad.operators import calling_frame
 from funcgrad.primitives.axes import in_dtype, in_rows, laid_out, normalize_axes, normalize_axis
 from funcgrad.primitives.families import constant
 from funcgrad.primitives.indexing import SMALL, entries, places_of
@@ -188,14 +187,6 @@ def resize(a: Any, new_shape: Any) -> Any:
     return entries(a, places=(np.arange(size) % a.size).reshape(shape))
 
 
-def _calling_code() -> types.CodeType:
-    """Return the code that called into funcgrad."""
-    frame: Any = sys._getframe(1)
-    while str(frame.f_globals.get("__name__")).startswith("funcgrad."):
-        frame = frame.f_back
-    return frame.f_code  # type: ignore[no-any-return]
-
-
 @handle(np.trim_zeros)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """Drop leading and trailing zeros (of each axis)."""
@@ -204,7 +195,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     found = np.argwhere(settled(filt))
     leading = len(found) > 0 and not found[0].any()
-    if not leading and _calling_code().co_qualname == "poly1d.__init__":
+    if not leading and calling_frame().f_code.co_qualname == "poly1d.__init__":
         refuse_to_cut("np.poly1d")
     index = [slice(None)] * filt.ndim
     for i in normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), filt.ndim):
