@@ -98,8 +98,10 @@ def _cross_entropy_plain(
     logits: Array, labels: Array, *, smoothing: float, reduction: str
 ) -> Array:
     z = shifted(logits, -1)
-    losses = np.log(np.exp(z).sum(axis=-1)) - (1 - smoothing) * entry_per_row(z, labels)
-    return reduced(losses - smoothing * z.mean(axis=-1) if smoothing else losses, reduction)
+    of_label = entry_per_row(z, labels)
+    if smoothing:
+        of_label = (1 - smoothing) * of_label + smoothing * z.mean(axis=-1)
+    return reduced(np.log(np.exp(z).sum(axis=-1)) - of_label, reduction)
 
 
 def _cross_entropy_forward(

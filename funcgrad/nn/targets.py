@@ -16,6 +16,8 @@ REDUCTIONS = ("mean", "sum", "none")
 
 def reduced(losses: Array, reduction: str) -> Array:
     """Return the mean or the sum of losses, or the losses."""
+    if not losses.shape and reduction in REDUCTIONS:  # of one sample
+        return losses
     if reduction == "mean":
         return losses.mean()
     if reduction == "sum":
