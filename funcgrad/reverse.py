@@ -505,6 +505,7 @@ _REDUCTIONS: dict[Any, Any] = {
     np.mean: _averaged,
 }
 _REDUCTION_OPTIONS = {"axis", "keepdims"}
+_array_function = ArrayTracer.__array_function__
 
 
 class TapeTracer(ArrayTracer):
@@ -536,10 +537,11 @@ class TapeTracer(ArrayTracer):
         return _unary(self, primitive, ufunc(self.value))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        reduction, result = _REDUCTIONS.get(func), None
-        if reduction is not None and len(args) == 1 and kwargs.keys() <= _REDUCTION_OPTIONS:
-            result = reduction(self, **kwargs)
-        return super().__array_function__(func, types, args, kwargs) if result is None else result
+        if func in _REDUCTIONS and len(args) == 1 and kwargs.keys() <= _REDUCTION_OPTIONS:
+            result = _REDUCTIONS[func](self, **kwargs)
+            if result is not None:
+                return result
+        return _array_function(self, func, types, args, kwargs)
 
     def __fused__(self, fused: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Take part in a function that brings its own passes: `funcgrad.nn.fused` tells which."""
