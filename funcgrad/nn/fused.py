@@ -107,7 +107,7 @@ def in_a_row(x: Any, steps: Sequence[Step]) -> Any:
 def _row_plain(*arrays: Any, row: Any) -> Any:
     values = list(arrays)
     for function, start, stop, settings in row:
-        values[stop - 1] = function(*values[start:stop], **settings)
+        values[stop - 1] = function.plain(*values[start:stop], **settings)
     return values[-1]
 
 
