@@ -114,7 +114,7 @@ def half_squared_error(predictions: Array, targets: Array, *, reduction: str = "
     1.0
     """
     predictions, targets = paired("half_squared_error", predictions, targets)
-    if reduction == "mean":
+    if reduction == "mean" and predictions.size:
         samples = predictions.shape[0] if predictions.shape else 1
         result: Array = squares(predictions, targets, count=2 * samples)
         return result
