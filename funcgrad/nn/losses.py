@@ -66,7 +66,8 @@ def mean_squared_error(predictions: Array, targets: Array, *, reduction: str = "
 
 def _squares_plain(predictions: Array, targets: Array, *, count: int) -> Array:
     squares = np.square(predictions - targets)
-    return squares.mean() if count == squares.size else squares.sum() / count
+    mean = squares.mean()  # not the sum, nor a division by the count: float16 may hold neither
+    return mean if count == squares.size else mean * (squares.size / count)
 
 
 def _squares_forward(needs: Needs, predictions: Array, targets: Array, *, count: int) -> Any:

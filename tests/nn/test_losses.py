@@ -38,6 +38,11 @@ def test_half_squared_error_divides_by_twice_the_samples(rng):
     assert nn.half_squared_error(np.float64(3.0), 1.0) == 2
 
 
+def test_a_half_squared_error_of_more_samples_than_float16_holds():
+    y, t = np.ones(70_000, np.float16), np.zeros(70_000, np.float16)
+    assert nn.half_squared_error(y, t) == value_and_grad(nn.half_squared_error)(y, t)[0] == 0.5
+
+
 @pytest.mark.parametrize(
     ("loss", "shape", "mean"),
     [
