@@ -98,7 +98,7 @@ class Linear:
         shape = (self.in_dim, self.out_dim)
         if self.bias and type(params) is tuple and len(params) == 2:  # the usual case
             w, b = params
-            if w.shape == shape and b.shape == shape[1:]:
+            if getattr(w, "shape", 0) == shape and getattr(b, "shape", 0) == shape[1:]:
                 return params
         shapes = {"w": shape, "b": shape[1:]} if self.bias else {"w": shape}
         return check_params(self, params, **shapes)

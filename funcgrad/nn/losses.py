@@ -66,7 +66,8 @@ def mean_squared_error(predictions: Array, targets: Array, *, reduction: str = "
 
 def _squares_plain(predictions: Array, targets: Array, *, count: int) -> Array:
     squares = np.square(predictions - targets)
-    return squares.mean() if count == squares.size else squares.sum() / count
+    mean = squares.mean()  # not the sum, nor a division by the count: float16 may hold neither
+    return mean if count == squares.size else mean * (squares.size / count)
 
 
 def _squares_forward(needs: Needs, predictions: Array, targets: Array, *, count: int) -> Any:
@@ -114,7 +115,7 @@ def half_squared_error(predictions: Array, targets: Array, *, reduction: str = "
     1.0
     """
     predictions, targets = paired("half_squared_error", predictions, targets)
-    if reduction == "mean":
+    if reduction == "mean" and predictions.size:
         samples = predictions.shape[0] if predictions.shape else 1
         result: Array = squares(predictions, targets, count=2 * samples)
         return result

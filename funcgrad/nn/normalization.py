@@ -96,15 +96,27 @@ class LayerNorm(_Norm):
 
 
 def _layer_norm_plain(x: Array, scale: Array, shift: Array, *, eps: float) -> Array:
+    _check_features(x, scale)
     return _standardised(x, -1, eps) * scale + shift
 
 
 def _layer_norm_forward(needs: Needs, x: Array, scale: Array, shift: Array, *, eps: float) -> Any:
-    features = len(scale)
+    features = _check_features(x, scale)
     centred = x - total(x, -1) / features
     deviation = np.sqrt(total(centred * centred, -1) / features + eps)
     centred /= deviation
     return centred * scale + shift, (needs, centred, deviation, scale)
+
+
+def _check_features(x: Array, scale: Array) -> int:
+    """Return how many features there are; raise rather than broadcast a single one.
+
+    In a row of layers `x` comes from the layer before, and nobody else looks at its shape.
+    """
+    if x.shape[-1:] != scale.shape:
+        what = f"layer normalisation over {len(scale)} features got x of shape {x.shape}."
+        raise fail(ShapeError, what, f"make the last axis of x {len(scale)} long.")
+    return len(scale)
 
 
 def _layer_norm_backward(ct: Array, residuals: Any) -> Any:

@@ -181,8 +181,9 @@ def check_params(layer: object, params: Params, **shapes: tuple[int, ...]) -> tu
         what = f"{layer} {needs}, but got {describe(params)}."
         raise fail(ArgumentError, what, SAME_LAYER)
     for p, shape in zip(params, shapes.values()):
-        if p.shape != shape:
-            expected, found = list(shapes.values()), [p.shape for p in params]
+        if getattr(p, "shape", None) != shape:
+            expected = list(shapes.values())
+            found = [p.shape if hasattr(p, "shape") else describe(p) for p in params]
             what = (
                 f"{layer} needs {_listed(shapes)} of shape{'s' * (len(shapes) > 1)} "
                 f"{_listed(expected)}, but got {_listed(found)}."

@@ -328,6 +328,16 @@ def test_a_mistake_in_a_row_names_its_layer(rng):
         model.apply(params, [1.0, 2.0, 3.0])
 
 
+def test_a_row_does_not_broadcast_a_single_feature(rng):
+    model = nn.Sequential(nn.Tanh(), nn.LayerNorm(3))
+    params, x = model.init(rng), np.ones((6, 1))
+    wrong = r"layer 1 of Sequential: LayerNorm.* needs x of shape \(\.\.\., 3\)"
+    with pytest.raises(ShapeError, match=wrong):
+        model.apply(params, x)
+    with pytest.raises(ShapeError, match=wrong):
+        grad(lambda params: model.apply(params, x).sum())(params)
+
+
 def test_a_row_keeps_zeros_zero():
     model = nn.Sequential(nn.Linear(1, 1), nn.LayerNorm(1, eps=0))
     params = ((np.ones((1, 1)), np.zeros(1)), (np.ones(1), np.zeros(1)))

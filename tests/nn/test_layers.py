@@ -202,6 +202,20 @@ def test_the_error_comes_through_grad(rng):
         grad(lambda params: DISC.apply(params, np.ones((10, 3))).sum())(params)
 
 
+@pytest.mark.parametrize(
+    ("params", "got"),
+    [
+        (([[1.0], [2.0]], np.zeros(1)), r"a list of length 2 and \(1,\)"),
+        ((np.ones((2, 1)), 0.0), r"\(2, 1\) and a float"),
+    ],
+)
+def test_parameters_are_arrays(params, got):
+    with pytest.raises(
+        ShapeError, match=r"needs w and b of shapes \(2, 1\) and \(1,\), but got " + got
+    ):
+        nn.Linear(2, 1).apply(params, np.ones((3, 2)))
+
+
 @pytest.mark.parametrize("params", [(), (1, 2, 3), np.ones((2, 3)), None])
 def test_parameters_of_the_wrong_kind_are_refused(params):
     with pytest.raises(ArgumentError, match=r"Linear\(.*needs the parameters \(w, b\), but got"):

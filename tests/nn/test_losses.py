@@ -1,6 +1,7 @@
 """The losses, their gradients in closed form, and their errors."""
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -35,6 +36,28 @@ def test_half_squared_error_divides_by_twice_the_samples(rng):
     assert value == pytest.approx(((y - t) ** 2).sum() / 10)
     np.testing.assert_allclose(g, (y - t) / 5)
     assert nn.half_squared_error(np.float64(3.0), 1.0) == 2
+
+
+def test_a_half_squared_error_of_more_samples_than_float16_holds():
+    y, t = np.ones(70_000, np.float16), np.zeros(70_000, np.float16)
+    assert nn.half_squared_error(y, t) == value_and_grad(nn.half_squared_error)(y, t)[0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape", "mean"),
+    [
+        (nn.mean_squared_error, (0, 3), np.nan),
+        (nn.mean_squared_error, (3, 0), np.nan),
+        (nn.half_squared_error, (0, 3), np.nan),
+        (nn.half_squared_error, (3, 0), 0.0),  # three samples of no entries
+    ],
+)
+def test_a_squared_error_of_no_entries_has_a_gradient_of_none(loss, shape, mean):
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the mean of no entries
+        value, g = value_and_grad(loss)(np.ones(shape), np.ones(shape))
+    np.testing.assert_array_equal(value, mean)
+    assert g.shape == shape
 
 
 @pytest.mark.parametrize("loss", [nn.mean_squared_error, nn.half_squared_error])

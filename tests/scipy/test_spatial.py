@@ -53,6 +53,36 @@ def test_distances_with_settings():
         check_mirror(distance.jensenshannon, reference.jensenshannon, (A, A[::-1] ** 2), options)
 
 
+def test_the_greatest_distance_counts_where_there_is_a_weight():
+    options = {"p": np.inf, "w": np.array([0.5, 2.0, 0.0][: A.shape[1]])}
+    check_mirror(distance.minkowski, reference.minkowski, (A[0], B[0]), options)
+    check_mirror(distance.cdist, reference.cdist, (A, B, "minkowski"), options)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda d, x: d.cdist(x, B[:, :1]),  # never broadcast
+        lambda d, x: d.cdist(x, B[0]),
+        lambda d, x: d.cdist(x[0], B),
+        lambda d, x: d.pdist(x[0]),
+        lambda d, x: d.pdist(x[None]),
+        lambda d, x: d.pdist(x[:2], "mahalanobis"),  # too few for a covariance
+        lambda d, x: d.euclidean(x, B),
+        lambda d, x: d.cosine(x[0], B[0, :1]),
+        lambda d, x: d.minkowski(x[0], B[0], 0),
+        lambda d, x: d.cityblock(x[0], B[0], w=-np.ones(len(B[0]))),
+        lambda d, x: d.euclidean(x[0], B[0], w=-np.ones(len(B[0]))),
+        lambda d, x: d.chebyshev(x[0], B[0], w=-np.ones(len(B[0]))),
+    ],
+)
+def test_what_scipy_refuses_is_refused(call):
+    with pytest.raises(ValueError, match=r"."):
+        call(reference, A)
+    with pytest.raises(ValueError, match=r"."):
+        grad(lambda x: np.sum(call(distance, x)))(A)
+
+
 def test_a_vector_of_distances_becomes_a_table_and_back():
     vector = distance.pdist(A)
     check_mirror(distance.squareform, reference.squareform, (vector,))
