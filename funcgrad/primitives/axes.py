@@ -33,6 +33,11 @@ def normalize_axes(axis: Any, ndim: int) -> Axes:
     return axes
 
 
+def listed_axes(axis: Any, ndim: int) -> Axes:
+    """Do the same where NumPy takes any iterable of axes; in reductions by a ufunc it takes a tuple alone."""
+    return normalize_axes(tuple(axis) if np.iterable(axis) else axis, ndim)
+
+
 def reduced_axes(axis: Any, ndim: int) -> Axes:
     """Return the axes of a reduction by a ufunc: axis 0 or -1 of an array of no dimensions is none, as in NumPy."""
     if not ndim and axis in (0, -1):

@@ -9,7 +9,7 @@ import numpy as np
 
 from funcgrad.broadcasting import unbroadcast
 from funcgrad.core import HOOKS, Primitive, as_array, existing, handle, unsupported
-from funcgrad.primitives.axes import normalize_axes
+from funcgrad.primitives.axes import listed_axes
 from funcgrad.primitives.families import bilinear
 from funcgrad.primitives.plain import no_out
 from funcgrad.primitives.ufuncs import conj
@@ -322,13 +322,8 @@ _tensordot: Primitive = bilinear(
 
 
 def _paired_axes(axes: Any, ndim_a: int, ndim_b: int) -> Any:
-    if isinstance(axes, (tuple, list)):
-        first, second = axes
-        first = tuple(first) if isinstance(first, (tuple, list)) else (first,)
-        second = tuple(second) if isinstance(second, (tuple, list)) else (second,)
-    else:
-        first, second = tuple(range(-axes, 0)), tuple(range(axes))
-    return normalize_axes(first, ndim_a), normalize_axes(second, ndim_b)
+    first, second = axes if np.iterable(axes) else (range(-axes, 0), range(axes))
+    return listed_axes(first, ndim_a), listed_axes(second, ndim_b)
 
 
 # --- einsum --------------------------------------------------------------------------------------

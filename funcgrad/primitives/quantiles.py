@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.core import Primitive, Tracer, as_array, concrete, handle
-from funcgrad.primitives.axes import count, kept_shape, normalize_axes, outside
+from funcgrad.primitives.axes import count, kept_shape, listed_axes, outside
 from funcgrad.primitives.families import primitive
 from funcgrad.primitives.plain import is_mapped, no_out
 from funcgrad.primitives.statistics import aligned_weights
@@ -117,7 +117,7 @@ def _median_function(fun: Any, skip: bool) -> None:
     ) -> Any:
         no_out(f"np.{fun.__name__}", out)
         a = as_array(a)
-        axes = normalize_axes(axis, a.ndim)
+        axes = listed_axes(axis, a.ndim)
         if not count(a.shape, axes):
             return np.mean(a, axes, keepdims=bool(keepdims))
         return _median(a, axes=axes, keepdims=bool(keepdims), skip=skip)
@@ -371,7 +371,7 @@ def _quantile_function(fun: Any, name: str, scale: Any, skip: bool) -> None:
         no_out(f"np.{fun.__name__}", out)
         a, q = _fraction(a, q, scale)
         _check_quantiles(name, a, q, method)
-        axes = normalize_axes(axis, a.ndim)
+        axes = listed_axes(axis, a.ndim)
         a = a if a.dtype.kind == "f" else a.astype(np.float64)
         if weights is None:
             return _quantile(a, q, axes=axes, method=method, keepdims=bool(keepdims), skip=skip)

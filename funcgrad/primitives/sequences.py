@@ -11,7 +11,7 @@ from funcgrad.primitives.axes import (
     in_dtype,
     in_rows,
     laid_out,
-    normalize_axes,
+    listed_axes,
     normalize_axis,
 )
 from funcgrad.primitives.families import constant, linear, primitive
@@ -200,7 +200,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         raise ValueError("'edge_order' greater than 2 not supported")
     if f.dtype.kind not in "fc":
         f = f.astype(np.float64)
-    axes = normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), f.ndim)
+    axes = listed_axes(axis, f.ndim)
     spacings = zip(axes, _spacings(f, varargs, axes))
     slopes = [laid_out(in_rows(_slopes_along(f, i, d, edge_order)), f, "K") for i, d in spacings]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)

@@ -24,6 +24,7 @@ from funcgrad.primitives.axes import (
     example,
     in_rows,
     joined_rows,
+    listed_axes,
     normalize_axes,
     normalize_axis,
     outside,
@@ -350,10 +351,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Move axes to other positions; the rest keeps its order."""
     a = as_array(a)
-    sources, destinations = [
-        normalize_axes(tuple(x) if isinstance(x, (list, np.ndarray)) else x, a.ndim)
-        for x in (source, destination)
-    ]
+    sources, destinations = [listed_axes(x, a.ndim) for x in (source, destination)]
     if len(sources) != len(destinations):
         raise ValueError(
             "`source` and `destination` arguments must have the same number of elements"
@@ -449,7 +447,7 @@ def tile(A: Any, reps: Any) -> Any:
 def flip(m: Any, axis: Any = None) -> Any:
     """Reverse the order along axes."""
     m = as_array(m)
-    return _flip(m, axis=normalize_axes(axis, m.ndim))
+    return _flip(m, axis=listed_axes(axis, m.ndim))
 
 
 handle(np.flipud)(lambda m: flip(m, 0))

@@ -129,12 +129,12 @@ def _over_square(numerator: Any, x: Any, y: Any) -> Any:
 elementwise(np.arctan2, lambda x, y: _over_square(y, x, y), lambda x, y: _over_square(-x, x, y))
 
 
-def _over_length(x: Any, ans: Any) -> Any:
+def over_length(x: Any, ans: Any) -> Any:
     """Return x / ans, and 0 where ans = 0 (the subgradient of least norm)."""
     return np.where(ans == 0, 0, x / np.where(ans == 0, 1, ans))
 
 
-elementwise(np.hypot, lambda x, ans: _over_length(x, ans), lambda y, ans: _over_length(y, ans))
+elementwise(np.hypot, lambda x, ans: over_length(x, ans), lambda y, ans: over_length(y, ans))
 
 
 def conj(x: Any) -> Any:

@@ -1,11 +1,12 @@
 """Running products at zeros, series at 0, interpolation at its points, methods of ufuncs."""
 
+import functools
 import warnings
 
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, vjp, vmap
+from funcgrad import FuncgradError, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from funcgrad.errors import UnsupportedError
 from funcgrad.testing import check_grads
 
@@ -209,6 +210,57 @@ def test_a_running_logaddexp_of_minus_infinities():
 def test_reduce_over_several_axes_is_one_reduction():
     # the derivative of log(sum(exp(x))) is the softmax
     assert np.allclose(grad(lambda x: np.logaddexp.reduce(x, axis=None))(np.ones((2, 2))), 0.25)
+
+
+WHOLE_REDUCTIONS = [np.logaddexp, np.logaddexp2, np.hypot]
+
+
+@pytest.mark.parametrize("ufunc", WHOLE_REDUCTIONS)
+@pytest.mark.parametrize("axis", [0, -1, None, (0, 2)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reductions_by_ufuncs_without_a_step_per_entry(ufunc, axis, keepdims, rng):
+    x = rng.normal(size=(3, 4, 2)) * 3
+
+    def reduced(x):
+        return ufunc.reduce(x, axis=axis, keepdims=keepdims)
+
+    def step_by_step(x):
+        axes = tuple(range(3)) if axis is None else np.atleast_1d(axis) % 3
+        rows = np.moveaxis(x, axes, range(len(axes)))
+        rows = rows.reshape(-1, *rows.shape[len(axes) :])
+        return functools.reduce(ufunc, list(rows)).reshape(np.shape(reduced(np.ones(x.shape))))
+
+    check_grads(reduced, (x,), order=2)
+    ct = rng.normal(size=np.shape(reduced(x)))
+    mine = grad(lambda x: np.sum(reduced(x) * ct))(x)
+    np.testing.assert_allclose(mine, grad(lambda x: np.sum(step_by_step(x) * ct))(x), rtol=1e-11)
+    each = vmap(grad(lambda x: np.sum(reduced(x) * ct)))(np.stack([x, 2 * x]))
+    np.testing.assert_allclose(each[0], mine, rtol=1e-12)
+    assert grad(lambda x: np.sum(reduced(x)))(x.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # NumPy's own, for two infinities
+def test_infinite_entries_of_logaddexp_reduce_share_evenly():
+    for ufunc in (np.logaddexp, np.logaddexp2):
+        for x, expected in (
+            ([-np.inf, -np.inf, -np.inf, -np.inf], [0.25] * 4),
+            ([np.inf, 1.0, np.inf, -np.inf], [0.5, 0, 0.5, 0]),
+            ([-np.inf, 0.0, -np.inf, -np.inf], [0, 1, 0, 0]),
+            ([2.0], [1]),
+        ):
+            assert grad(ufunc.reduce)(np.array(x)).tolist() == expected
+            tangents = [jvp(ufunc.reduce, (np.array(x),), (t,))[1] for t in np.eye(len(x))]
+            assert tangents == expected
+        assert np.isnan(grad(ufunc.reduce)(np.array([np.nan, 1.0]))).all()
+    assert grad(np.hypot.reduce)(np.zeros(3)).tolist() == [0, 0, 0]
+
+
+def test_reductions_by_ufuncs_with_options_go_step_by_step():
+    x, mask = np.array([0.5, 2.0, -1.0]), np.array([True, False, True])
+    g = grad(lambda x: np.logaddexp.reduce(x, where=mask, initial=0.0))(x)
+    e = np.exp(x) * mask
+    np.testing.assert_allclose(g, e / (1 + e.sum()))
+    assert grad(lambda x: np.sum(np.logaddexp.reduce(x, axis=0)))(np.zeros((0, 2))).shape == (0, 2)
 
 
 @pytest.mark.parametrize("ufunc", [np.power, np.arctan2])

@@ -184,3 +184,21 @@ def test_the_shape_of_a_traced_array_is_plain():
 
 def test_an_empty_array_has_an_empty_jacobian():
     assert jacrev(lambda x: x.reshape(3, 0))(np.zeros((0, 3))).shape == (3, 0, 0, 3)
+
+
+@pytest.mark.parametrize("axes", [(0, 1), [0, 1], range(2), np.array([0, 1])])
+def test_axes_may_be_any_iterable_where_numpy_takes_one(axes):
+    x = np.arange(24.0).reshape(2, 3, 4) ** 2 % 23
+    back = list(axes)[::-1]
+    for fun in (
+        lambda x: np.moveaxis(x, axes, back),
+        lambda x: np.flip(x, axes),
+        lambda x: np.median(x, axes),
+        lambda x: np.quantile(x, 0.3, axes),
+        lambda x: np.gradient(x, axis=axes)[1],
+        lambda x: np.tensordot(x, x, (axes, axes)),
+    ):
+        value, pullback = vjp(fun, x)
+        np.testing.assert_array_equal(value, fun(x))
+        _, tangent = jvp(fun, (x,), (x,))
+        assert np.sum(pullback(value)[0] * x) == pytest.approx(np.sum(value * tangent))
