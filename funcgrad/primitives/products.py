@@ -407,7 +407,10 @@ def _pair_by_pair(subscripts: str, arrays: list[Any]) -> Any:
     """Multiply operands two at a time: the products of the backward pass are then as few."""
     if len(arrays) == 2:
         return _einsum(*arrays, subscripts=subscripts)
-    arrays = list(arrays)
+    dtype = np.result_type(
+        *[x.dtype for x in arrays]
+    )  # two small integers, say, would overflow in theirs
+    arrays = [x if x.dtype == dtype else x.astype(dtype) for x in arrays]
     for i, j, pair in _pairs(subscripts, tuple([x.shape for x in arrays])):
         y, x = arrays.pop(j), arrays.pop(i)
         arrays.append(_einsum(x, y, subscripts=pair))
@@ -421,17 +424,16 @@ def _pairs(subscripts: str, shapes: Any) -> list[tuple[int, int, str]]:
     terms, pairs = left.split(","), []
     stand_ins = [np.broadcast_to(np.float64(), shape) for shape in shapes]
     for group in np.einsum_path(subscripts, *stand_ins, optimize="greedy")[0][1:]:
-        first, *others = sorted(group, reverse=True)
-        for k in (
-            others
-        ):  # the last operand of the group, or the product so far, with each of the others
-            i, j = (k, first)
+        j, *others = sorted(group, reverse=True)
+        for (
+            i
+        ) in others:  # the last one of the group, or the product so far, with each of the others
             y, x = terms.pop(j), terms.pop(i)
             kept = set(result).union(*terms)
             product = "".join([c for c in dict.fromkeys(x + y) if c in kept]) if terms else result
             pairs.append((i, j, f"{x},{y}->{product}"))
             terms.append(product)
-            first = len(terms) - 1
+            j = len(terms) - 1
     return pairs
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from funcgrad import FuncgradError, grad, hessian, make_tape, vjp
+from funcgrad import FuncgradError, grad, hessian, make_tape, vjp, vmap
 from funcgrad.constants import COPY_BYTES
 from funcgrad.errors import MutatedConstantError
 
@@ -162,3 +162,26 @@ def test_a_product_of_the_first_of_many_operands_does_not_touch_the_others(rng):
     a, b, c = rng.normal(size=(5, 300)), rng.normal(size=(300, 300)), rng.normal(size=(300, 2))
     tape = make_tape(lambda a: np.einsum("ij,jk,kl->il", a, b, c))(a)
     assert [operation.output.shape for operation in tape] == [(5, 2)]  # b @ c is plain
+
+
+def test_operands_of_einsum_are_multiplied_in_their_common_dtype():
+    """Pair by pair, int8 would overflow, bool would take "and" for a product, and float32 be too narrow."""
+    t, small = np.array([1.5, 2.0]), np.array([100, 100], np.int8)
+    yes, large = np.ones((2, 9), bool), np.float32([1e30, 1])
+    for subscripts, arrays in (
+        ("i,i,i->i", [t, small, small]),
+        ("i,i,i,i->i", [small, t, small, small]),
+        ("ij,jk,k->i", [yes, yes.T, t]),
+        ("k,ij,jk->i", [t, yes, yes.T]),
+        ("i,i,i->i", [t, large, large]),
+    ):
+        place = next(i for i, x in enumerate(arrays) if x is t)
+
+        def product(x, subscripts=subscripts, arrays=arrays, place=place):
+            return np.einsum(subscripts, *arrays[:place], x, *arrays[place + 1 :])
+
+        value, pullback = vjp(product, t)
+        np.testing.assert_allclose(value, product(t))
+        np.testing.assert_allclose(np.sum(pullback(np.ones(2))[0] * t), np.sum(product(t)))
+        batch = np.stack([t, 2 * t])
+        np.testing.assert_allclose(vmap(product)(batch), [product(t), product(2 * t)])
