@@ -228,9 +228,8 @@ def name_of(fun: Any) -> str:
         return repr(fun)
     if isinstance(fun, functools.partial):
         return f"partial({name_of(fun.func)})"
-    return (
-        getattr(fun, "__name__", None) or f"{type(fun).__name__}(...)"
-    )  # its repr may hold arrays
+    name = getattr(fun, "__name__", None)
+    return name or f"{type(fun).__name__}(...)"  # a repr may hold arrays
 
 
 def describe(x: Any) -> str:

@@ -28,6 +28,6 @@ def add_bias(y: Array, b: Array) -> Array:
 
 def bias_cotangent(ct: Array) -> Array:
     """Return the sum over the rows of a table: a product, which BLAS does quicker than NumPy sums."""
-    few = len(ct) <= 32
+    few = len(ct) <= 32  # rows, which NumPy sums sooner than it makes the ones
     cotangent: Array = np.add.reduce(ct) if few else np.ones(len(ct), ct.dtype) @ ct
     return cotangent

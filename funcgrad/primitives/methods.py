@@ -13,12 +13,11 @@ from funcgrad.primitives.axes import (
     kept_shape,
     laid_out,
     normalize_axis,
-    outside,
     reduced_axes,
-    spread,
 )
 from funcgrad.primitives.families import constant, linear, primitive
 from funcgrad.primitives.plain import no_out
+from funcgrad.primitives.reductions import smooth_reduction
 from funcgrad.primitives.ufuncs import over_length
 
 SMOOTH = (
@@ -112,28 +111,6 @@ def _running_extreme(ufunc: np.ufunc) -> Any:
 # --- reduce and reduceat -------------------------------------------------------------------------
 
 
-def _whole(ufunc: np.ufunc, partial: Any) -> Primitive:
-    """Declare a reduction whose derivative by an entry is `partial(entries, result, axes)`."""
-
-    def partials(ans: Any, x: Any, axes: Any) -> Any:
-        return partial(x, spread(ans, x.shape, axes), axes)
-
-    reduce = primitive(
-        f"{ufunc.__name__}_reduce",
-        lambda x, axes, keepdims: ufunc.reduce(x, axis=axes, keepdims=keepdims),
-        vjp=(lambda ct, ans, x, axes: spread(ct, x.shape, axes) * partials(ans, x, axes),),
-        jvp=(
-            lambda t, ans, x, axes, keepdims: np.sum(
-                t * partials(ans, x, axes), axes, keepdims=keepdims
-            ),
-        ),
-        batch=lambda args, mapped, settings: reduce(
-            args[0], axes=outside(settings["axes"]), keepdims=settings["keepdims"]
-        ),
-    )
-    return reduce
-
-
 def _softmax(exp: Any) -> Any:
     """Return the shares of the entries in the sum of their exponentials; infinite ones share evenly."""
 
@@ -143,6 +120,13 @@ def _softmax(exp: Any) -> Any:
         return e / np.sum(e, axes, keepdims=True)
 
     return shares
+
+
+def _whole(ufunc: np.ufunc, partial: Any) -> Primitive:
+    def reduce(x: Any, axes: Any, keepdims: bool) -> Any:
+        return ufunc.reduce(x, axis=axes, keepdims=keepdims)
+
+    return smooth_reduction(f"{ufunc.__name__}_reduce", reduce, partial)
 
 
 # Reductions that need no step per entry: of 10,000 they take 0.4 ms in place of 120.

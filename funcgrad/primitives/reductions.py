@@ -143,6 +143,31 @@ reduce_prod: Primitive = primitive(
 )
 
 
+def smooth_reduction(name: str, fun: Any, partial: Any) -> Primitive:
+    """Declare a reduction `fun(x, axes, keepdims)` whose derivative by the entries is `partial(x, ans, axes)`.
+
+    `ans` is the result, with the axes kept.
+    """
+
+    def partials(ans: Any, x: Any, axes: Any) -> Any:
+        return partial(x, ans.reshape(kept_shape(x.shape, axes)), axes)
+
+    reduce = primitive(
+        name,
+        fun,
+        vjp=(
+            lambda ct, ans, x, axes: ct.reshape(kept_shape(x.shape, axes)) * partials(ans, x, axes),
+        ),
+        jvp=(
+            lambda t, ans, x, axes, keepdims: np.sum(
+                t * partials(ans, x, axes), axes, keepdims=keepdims
+            ),
+        ),
+        batch=lambda *batch: _batched(reduce)(*batch),
+    )
+    return reduce
+
+
 # --- NumPy's functions ---------------------------------------------------------------------------
 
 

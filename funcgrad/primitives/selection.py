@@ -9,7 +9,7 @@ import numpy as np
 
 from funcgrad.core import HANDLERS, Tracer, as_array, handle, is_traced, refuse_to_cut
 from funcgrad.operators import calling_frame
-from funcgrad.primitives.axes import in_dtype, in_rows, laid_out, normalize_axes, normalize_axis
+from funcgrad.primitives.axes import in_dtype, in_rows, laid_out, listed_axes, normalize_axis
 from funcgrad.primitives.families import constant
 from funcgrad.primitives.indexing import SMALL, entries, places_of
 from funcgrad.primitives.plain import is_mapped, no_out, settled
@@ -198,7 +198,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     if not leading and calling_frame().f_code.co_qualname == "poly1d.__init__":
         refuse_to_cut("np.poly1d")
     index = [slice(None)] * filt.ndim
-    for i in normalize_axes(axis if axis is None or np.ndim(axis) == 0 else tuple(axis), filt.ndim):
+    for i in listed_axes(axis, filt.ndim):
         start = found[:, i].min() if len(found) else filt.shape[i]
         stop = found[:, i].max() + 1 if len(found) else 0
         index[i] = slice(start if "f" in trim else None, stop if "b" in trim else None)

@@ -16,8 +16,9 @@ import numpy as np
 
 from funcgrad.core import Primitive, as_array, concrete, is_traced, plain_array, unsupported
 from funcgrad.custom import stop_gradient
-from funcgrad.primitives.axes import kept_shape, outside, reduced_axes
+from funcgrad.primitives.axes import outside, reduced_axes
 from funcgrad.primitives.families import elementwise, primitive
+from funcgrad.primitives.reductions import smooth_reduction
 from funcgrad.primitives.special.rules import declared, refused
 from funcgrad.scipy.legendre import assoc_legendre_p, legendre_p, sph_harm_y, sph_legendre_p
 
@@ -58,29 +59,14 @@ def _logsumexp_arrays(x: Any, axes: Any, keepdims: bool) -> Any:
     return out if keepdims else out.squeeze(axes)[()]
 
 
-def _softmax_of(ans: Any, x: Any, axes: Any) -> Any:
+def _softmax_of(x: Any, ans: Any, axes: Any) -> Any:
     """Return exp(x - ans), the derivative; 0 where all entries are -inf."""
-    ans = ans.reshape(kept_shape(x.shape, axes))
     return np.exp(x - np.where(ans == -np.inf, 0, ans))
 
 
 # Not the composition of its steps: on a few entries it takes a third of their time, in each step of a hidden
 # Markov model, say.
-_logsumexp: Primitive = primitive(
-    "logsumexp",
-    _logsumexp_arrays,
-    vjp=(
-        lambda ct, ans, x, axes: ct.reshape(kept_shape(x.shape, axes)) * _softmax_of(ans, x, axes),
-    ),
-    jvp=(
-        lambda t, ans, x, axes, keepdims: np.sum(
-            t * _softmax_of(ans, x, axes), axis=axes, keepdims=keepdims
-        ),
-    ),
-    batch=lambda args, mapped, settings: _logsumexp(
-        args[0], axes=outside(settings["axes"]), keepdims=settings["keepdims"]
-    ),
-)
+_logsumexp = smooth_reduction("logsumexp", _logsumexp_arrays, _softmax_of)
 
 
 def logsumexp(
