@@ -238,7 +238,7 @@ def _pull_fused(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: An
         return
     if checks:
         verify(checks)
-    _hand_on(cts, owned, fused.backward(ct, residuals), nodes, values)
+    _hand_on(cts, owned, fused.pull(ct, residuals, len(nodes)), nodes, values)
 
 
 def _pull_unfused(cts: list[Any], owned: bytearray, parent: int, ct: Any, kept: Any) -> None:

@@ -121,6 +121,7 @@ def _mixture(rng: np.random.Generator, size: int) -> Arrays:
     return weights, means, 0.1 * scales, rng.normal(size=(size, 8))
 
 
+LENGTHS = (100, 10_000, 1_000_000)
 WITHOUT_SCIPY = {} if importlib.util.find_spec("scipy") else {"funcgrad": "SciPy is missing"}
 
 WORKLOADS = (
@@ -129,7 +130,7 @@ WORKLOADS = (
         logsumexp,
         logsumexp_by_hand,
         data=_vector,
-        sizes=(100, 10_000, 1_000_000),
+        sizes=LENGTHS,
         quick=10,
         written={"torch": _torch_logsumexp},
     ),
@@ -138,7 +139,7 @@ WORKLOADS = (
         logsumexp,
         logsumexp_by_hand,
         data=_vector,
-        sizes=(100, 10_000, 1_000_000),
+        sizes=LENGTHS,
         quick=10,
         written={
             "funcgrad": lambda xp, x: _own("funcgrad.scipy.special", "logsumexp")(x, 0),
@@ -153,7 +154,7 @@ WORKLOADS = (
         softmax,
         softmax_by_hand,
         data=lambda rng, size: (*_vector(rng, size), *_vector(rng, size)),
-        sizes=(100, 10_000, 1_000_000),
+        sizes=LENGTHS,
         quick=10,
         written={"torch": _torch_softmax},
     ),
@@ -162,7 +163,7 @@ WORKLOADS = (
         softmax,
         softmax_by_hand,
         data=lambda rng, size: (*_vector(rng, size), *_vector(rng, size)),
-        sizes=(100, 10_000, 1_000_000),
+        sizes=LENGTHS,
         quick=10,
         written={
             "funcgrad": _weighted("funcgrad.scipy.special"),

@@ -10,6 +10,8 @@ one. Must not know layers.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from funcgrad.errors import StructureError, fail
+
 __all__ = ["Fused", "Step", "in_a_row"]
 
 Needs = Sequence[bool]
@@ -32,6 +34,11 @@ class Fused:
     backward : callable
         ``backward(ct, residuals) -> cotangents``, one per argument and None where none was asked
         for. It is called again when a pullback is reused: it changes neither of its arguments.
+
+    Raises
+    ------
+    StructureError
+        In the backward pass, if `backward` does not return as many cotangents as there are arguments.
 
     Examples
     --------
@@ -65,6 +72,16 @@ class Fused:
             if record is not None:
                 return record(self, args, settings)
         return self.plain(*args, **settings)
+
+    def pull(self, ct: Any, residuals: Any, count: int) -> Any:
+        """Run `backward`, which must return a cotangent, or None, for each of `count` arguments."""
+        cotangents = self.backward(ct, residuals)
+        if len(cotangents) != count:
+            what = f"the backward pass of {self!r} returned {len(cotangents)} cotangents for {count} arguments."
+            raise fail(
+                StructureError, what, "return one for each argument, None where none is needed."
+            )
+        return cotangents
 
     def __repr__(self) -> str:
         return f"<fused {self.plain.__name__}>"
@@ -124,7 +141,7 @@ def _row_forward(needs: Needs, *arrays: Any, row: Any) -> Any:
 def _row_backward(ct: Any, kept: Any) -> Any:
     cotangents = [None] * kept[-1][2]
     for function, start, stop, residuals in reversed(kept):
-        cotangents[start:stop] = function.backward(ct, residuals)
+        cotangents[start:stop] = function.pull(ct, residuals, stop - start)
         ct = cotangents[start]
         if ct is None:
             break

@@ -16,9 +16,15 @@ from funcgrad import (
     vjp,
     vmap,
 )
-from funcgrad.errors import ArgumentError, MutatedConstantError, NonFiniteError, ShapeError
+from funcgrad.errors import (
+    ArgumentError,
+    MutatedConstantError,
+    NonFiniteError,
+    ShapeError,
+    StructureError,
+)
 from funcgrad.nn import activations
-from funcgrad.nn.fused import Fused
+from funcgrad.nn.fused import Fused, in_a_row
 from funcgrad.nn.layers import affine
 from funcgrad.nn.losses import squares
 from funcgrad.nn.normalization import layer_norm
@@ -232,6 +238,17 @@ def test_the_passes_of_a_function_of_complex_numbers(name, rng):
     ct = rng.normal(size=value.shape) + 1j * rng.normal(size=value.shape)
     for mine, theirs in zip(pullback(ct), other(ct), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-10)
+
+
+@pytest.mark.parametrize("cotangents", [(), (1.0,), (1.0, 2.0, 3.0)])
+def test_a_backward_pass_that_returns_too_few_or_too_many_raises(cotangents):
+    bad = Fused(plain, forward, lambda ct, residuals: cotangents)
+    message = rf"<fused plain> returned {len(cotangents)} cotangents for 2 arguments"
+    with pytest.raises(StructureError, match=message):
+        grad(bad)(4.0, 3.0)
+    steps = [(root_times, (3.0,), {}), (bad, (2.0,), {})]
+    with pytest.raises(StructureError, match=message):
+        grad(lambda x: in_a_row(x, steps))(4.0)
 
 
 def test_half_precision_holds_the_mean_of_squares_that_it_cannot_add_up():
