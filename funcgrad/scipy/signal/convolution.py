@@ -143,7 +143,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     x, y = _pair(in1, in2)
     if not x.ndim:
         return x * y
-    if method == "auto":
+    if method == "auto" and x.dtype.kind in "fc" and y.dtype.kind in "fc":  # not by the values
         method = _quicker((x.shape, x.dtype), (y.shape, y.dtype))
     full = _convolve(x, y, method=method)
     return _cut(full, x.shape, y.shape, mode, range(x.ndim))
