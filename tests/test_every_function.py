@@ -25,7 +25,7 @@ from tests.primitives.test_rules import (
     random_like,
     trace,
 )
-from tests.samples import NUMPY, name_of
+from tests.samples import name_of
 
 # --- what is accepted ----------------------------------------------------------------------------
 
@@ -126,14 +126,14 @@ def test_the_table_calls_every_function(all_calls):
     assert len(all_calls) > 2000
 
 
-@pytest.mark.skipif(NUMPY < (2, 4), reason="methods had no signatures")
 def test_the_table_calls_every_method_of_an_array():
     methods = {
         name
         for name in dir(np.ndarray)
         if not name.startswith("_") and callable(getattr(np.ndarray, name))
     }
-    assert not methods - METHODS.keys() - set(IN_PLACE)
+    gone = {"tostring"}  # an old name of tobytes, which NumPy 2.0 still had
+    assert not methods - METHODS.keys() - set(IN_PLACE) - gone
 
 
 UFUNCS = [getattr(np, n) for n in dir(np) if isinstance(getattr(np, n), np.ufunc)]
